@@ -1,0 +1,1 @@
+"""Carnet, an open digital health record server: areas, store, http and cli."""

@@ -1,0 +1,5 @@
+"""The ``carnet`` command."""
+
+
+def main() -> None:
+    """Run the command."""

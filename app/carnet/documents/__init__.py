@@ -1,0 +1,1 @@
+"""Area: documents, their versions and their content."""

@@ -1,0 +1,137 @@
+"""The one error tree. Each class has a stable ``code``; its docstring is the default message.
+
+CarnetError
+├── Refusal                  an expected answer that a client can act on
+│   ├── Unauthenticated      no valid session
+│   ├── SignInFailed         wrong login or password, never saying which
+│   ├── RateLimited          too many attempts; ``retry_after`` in seconds
+│   ├── NotFound             it does not exist or it is not yours: the two are one
+│   ├── AccessDenied         visible, but this action is not allowed; ``rule`` decided
+│   ├── ValidationFailed     the input is wrong; ``path`` says where
+│   ├── Conflict             it was changed meanwhile, or the key was used for something else
+│   ├── RecordClosed         the record's state allows no such action
+│   ├── QuotaExceeded        a bound on size or number is reached
+│   ├── PayloadTooLarge      one body is larger than allowed
+│   └── UnsupportedMediaType no reader for this content type
+├── ContentUnavailable       the store cannot give or take content
+│   ├── ContentCorrupted     what is on disk is not what was stored; nothing of it is served
+│   └── StorageFull          the blob store has no room
+└── UserMistake              a wrong command line or setting: one clear line, no traceback
+"""
+
+from __future__ import annotations
+
+
+class CarnetError(Exception):
+    """Something went wrong."""
+
+    code = "INTERNAL"
+
+    def __init__(self, message: str | None = None, *, path: tuple[str, ...] = ()) -> None:
+        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.path = path
+        super().__init__(self.message)
+
+
+class Refusal(CarnetError):
+    """This is refused."""
+
+    code = "REFUSED"
+
+
+class Unauthenticated(Refusal):
+    """Sign in first: no valid session came with this request."""
+
+    code = "UNAUTHENTICATED"
+
+
+class SignInFailed(Refusal):
+    """The login or the password is wrong."""
+
+    code = "SIGN_IN_FAILED"
+
+
+class RateLimited(Refusal):
+    """Too many attempts; wait before trying again."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, message: str | None = None, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after  # seconds
+
+
+class NotFound(Refusal):
+    """There is no such thing, or it is not yours to see."""
+
+    code = "NOT_FOUND"
+
+
+class AccessDenied(Refusal):
+    """This action is not allowed."""
+
+    code = "ACCESS_DENIED"
+
+    def __init__(self, rule: str, message: str | None = None) -> None:
+        super().__init__(message)
+        self.rule = rule
+
+
+class ValidationFailed(Refusal):
+    """The input is not valid."""
+
+    code = "VALIDATION_FAILED"
+
+
+class Conflict(Refusal):
+    """It was changed meanwhile, or this key was already used for something else."""
+
+    code = "CONFLICT"
+
+
+class RecordClosed(Refusal):
+    """The record is not open to this action."""
+
+    code = "RECORD_CLOSED"
+
+
+class QuotaExceeded(Refusal):
+    """A limit on size or number is reached."""
+
+    code = "QUOTA_EXCEEDED"
+
+
+class PayloadTooLarge(Refusal):
+    """The body is larger than allowed."""
+
+    code = "PAYLOAD_TOO_LARGE"
+
+
+class UnsupportedMediaType(Refusal):
+    """No reader for this content type."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+
+
+class ContentUnavailable(CarnetError):
+    """The content cannot be read or written now."""
+
+    code = "CONTENT_UNAVAILABLE"
+
+
+class ContentCorrupted(ContentUnavailable):
+    """The stored content was altered; it is not served."""
+
+    code = "CONTENT_CORRUPTED"
+
+
+class StorageFull(ContentUnavailable):
+    """The blob store has no room left."""
+
+    code = "STORAGE_FULL"
+
+
+class UserMistake(CarnetError):
+    """The command or a setting is wrong."""
+
+    code = "USER_MISTAKE"

@@ -1,0 +1,1 @@
+"""Area: persons, professionals, organizations, publishers; sign-in and sessions."""

@@ -1,0 +1,1 @@
+"""Area: the record, its life cycle state and its medical profile."""

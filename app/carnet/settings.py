@@ -1,0 +1,89 @@
+"""Settings, read once from ``CARNET_…`` environment variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from carnet.errors import UserMistake
+
+
+class Mode(StrEnum):
+    """``development`` shows the IDE and introspection; ``production`` is closed by default."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything an operator can set. Secrets stay out of the repr."""
+
+    mode: Mode = Mode.DEVELOPMENT
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data_dir: Path = Path(".carnet")
+    database_url: str | None = field(default=None, repr=False)  # None: embedded PostgreSQL
+    migration_url: str | None = field(default=None, repr=False)  # the owner's; None: database_url
+    blob_url: str | None = None  # None: a folder under data_dir
+    kek_file: Path | None = None  # None: a key file under data_dir, development only
+    oidc_file: Path | None = None  # TOML with trusted identity providers
+    trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
+    upload_limit_bytes: int = 5 * 2**30
+    intake_limit_bytes: int = 64 * 2**20
+    request_limit_bytes: int = 2**20  # a GraphQL body
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
+        """Read the settings.
+
+        Raises:
+            UserMistake: a value cannot be used; the message names the variable.
+        """
+        defaults = cls()
+        return cls(
+            mode=_mode(env),
+            host=env.get("CARNET_HOST", defaults.host),
+            port=_number(env, "CARNET_PORT", defaults.port, 1, 65535),
+            data_dir=Path(env.get("CARNET_DATA_DIR", defaults.data_dir)).expanduser(),
+            database_url=env.get("CARNET_DATABASE_URL") or None,
+            migration_url=env.get("CARNET_MIGRATION_URL") or None,
+            blob_url=env.get("CARNET_BLOB_URL") or None,
+            kek_file=_path(env, "CARNET_KEK_FILE"),
+            oidc_file=_path(env, "CARNET_OIDC_FILE"),
+            trusted_proxies=tuple(env.get("CARNET_TRUSTED_PROXIES", "").replace(",", " ").split()),
+            upload_limit_bytes=_number(
+                env, "CARNET_UPLOAD_LIMIT_BYTES", defaults.upload_limit_bytes, 1, 2**50
+            ),
+            intake_limit_bytes=_number(
+                env, "CARNET_INTAKE_LIMIT_BYTES", defaults.intake_limit_bytes, 1, 2**32
+            ),
+            request_limit_bytes=_number(
+                env, "CARNET_REQUEST_LIMIT_BYTES", defaults.request_limit_bytes, 1, 2**30
+            ),
+        )
+
+
+def _mode(env: Mapping[str, str]) -> Mode:
+    value = env.get("CARNET_MODE", Mode.DEVELOPMENT.value)
+    try:
+        return Mode(value)
+    except ValueError:
+        raise UserMistake(f"CARNET_MODE is {value!r}; use development or production.") from None
+
+
+def _path(env: Mapping[str, str], name: str) -> Path | None:
+    value = env.get(name)
+    return Path(value).expanduser() if value else None
+
+
+def _number(env: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    value = env.get(name)
+    if not value:
+        return default
+    if not value.isascii() or not value.isdigit() or not least <= int(value[:20]) <= most:
+        raise UserMistake(f"{name} is {value!r}; use a number from {least} to {most}.")
+    return int(value)

@@ -1,0 +1,120 @@
+"""The database connection and the unit of work.
+
+One action or one query opens one `Work`: a transaction, the moment it happens at, and ids.
+Sibling GraphQL fields run concurrently, so a `Work` is never shared between resolvers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import URL, event, make_url, text
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+from carnet.clock import Clock, SystemClock
+from carnet.errors import UserMistake
+from carnet.ids import new_id
+
+APP_ROLE = "carnet_app"  # the role the server runs under: it owns nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One open transaction and the moment at which everything in it happens."""
+
+    session: AsyncSession
+    now: datetime
+
+    def new_id(self) -> UUID:
+        """Return a fresh UUIDv7 of this moment."""
+        return new_id(self.now)
+
+
+class Database:
+    """A pool of connections under the server's own role."""
+
+    def __init__(self, engine: AsyncEngine, clock: Clock | None = None) -> None:
+        self.engine = engine
+        self.clock = clock or SystemClock()
+        self._sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
+
+    @classmethod
+    def connect(
+        cls,
+        url: str | URL,
+        *,
+        clock: Clock | None = None,
+        role: str | None = APP_ROLE,
+        pool_size: int = 10,
+    ) -> Database:
+        """Prepare a pool; nothing is dialled before first use.
+
+        Args:
+            url: ``postgresql://…``; the driver is always asyncpg.
+            clock: where `Work.now` comes from.
+            role: each connection runs as this role (``SET ROLE``); None keeps the login's own.
+            pool_size: connections kept; twice as many under load.
+        """
+        engine = create_async_engine(
+            asyncpg_url(url),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+        )
+        if role is not None:
+
+            @event.listens_for(engine.sync_engine, "connect")
+            def _become(connection: Any, _record: Any) -> None:
+                cursor = connection.cursor()
+                cursor.execute(f'SET ROLE "{role}"')
+                cursor.close()
+                connection.commit()
+
+        return cls(engine, clock)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Work]:
+        """Open a transaction that commits when the block ends and rolls back when it raises."""
+        async with self._sessions.begin() as session:
+            yield Work(session, self.clock.now())
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Work]:
+        """Open a read-only transaction: one snapshot for all its statements."""
+        async with self._sessions() as session:
+            await session.execute(
+                text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            )
+            yield Work(session, self.clock.now())
+
+    async def close(self) -> None:
+        """Close every pooled connection."""
+        await self.engine.dispose()
+
+
+def asyncpg_url(url: str | URL) -> URL:
+    """Return the URL with the asyncpg driver.
+
+    Raises:
+        UserMistake: it is not a PostgreSQL URL.
+    """
+    try:
+        parsed = make_url(url)
+    except Exception as error:
+        raise UserMistake("CARNET_DATABASE_URL is not a database URL.") from error
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise UserMistake("CARNET_DATABASE_URL must start with postgresql://.")
+    return parsed.set(drivername="postgresql+asyncpg")

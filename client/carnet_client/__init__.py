@@ -1,0 +1,1 @@
+"""Python SDK and command line pieces for people and publishers."""

@@ -1,0 +1,1 @@
+"""The GraphQL schema: one module for each area, and what all areas share."""
