@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import URL, event, make_url, text
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -48,6 +48,10 @@ class Database:
         self.engine = engine
         self.clock = clock or SystemClock()
         self._sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
+        snapshots = engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )  # shares the pool; each connection is put back as it was
+        self._snapshots = async_sessionmaker(snapshots, expire_on_commit=False, autoflush=False)
 
     @classmethod
     def connect(
@@ -63,9 +67,14 @@ class Database:
         Args:
             url: ``postgresql://…``; the driver is always asyncpg.
             clock: where `Work.now` comes from.
-            role: each connection runs as this role (``SET ROLE``); None keeps the login's own.
+            role: each connection runs as this role, and ``RESET ROLE`` comes back to it; None
+                keeps the login's own. It guards against mistakes: whoever can run any SQL can
+                still ``SET ROLE NONE``, so the login must own nothing either.
             pool_size: connections kept; twice as many under load.
         """
+        settings = {"application_name": "carnet"}
+        if role is not None:
+            settings["role"] = role
         engine = create_async_engine(
             asyncpg_url(url),
             pool_size=pool_size,
@@ -73,16 +82,8 @@ class Database:
             pool_pre_ping=True,
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
+            connect_args={"server_settings": settings},
         )
-        if role is not None:
-
-            @event.listens_for(engine.sync_engine, "connect")
-            def _become(connection: Any, _record: Any) -> None:
-                cursor = connection.cursor()
-                cursor.execute(f'SET ROLE "{role}"')
-                cursor.close()
-                connection.commit()
-
         return cls(engine, clock)
 
     @asynccontextmanager
@@ -93,11 +94,11 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Work]:
-        """Open a read-only transaction: one snapshot for all its statements."""
-        async with self._sessions() as session:
-            await session.execute(
-                text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            )
+        """Open a read-only transaction: one snapshot for all its statements.
+
+        The snapshot is taken by the first statement, so it may hold rows later than `Work.now`.
+        """
+        async with self._snapshots() as session:
             yield Work(session, self.clock.now())
 
     async def close(self) -> None:
@@ -113,8 +114,8 @@ def asyncpg_url(url: str | URL) -> URL:
     """
     try:
         parsed = make_url(url)
-    except Exception as error:
-        raise UserMistake("CARNET_DATABASE_URL is not a database URL.") from error
+    except (ArgumentError, ValueError):  # their texts may hold the password
+        raise UserMistake("CARNET_DATABASE_URL is not a database URL.") from None
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
         raise UserMistake("CARNET_DATABASE_URL must start with postgresql://.")
     return parsed.set(drivername="postgresql+asyncpg")

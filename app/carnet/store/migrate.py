@@ -1,0 +1,193 @@
+"""Brings the database to the schema of this version, and makes the server's own role.
+
+Two roles are at work. The *owner* owns the tables and is the one who calls `upgrade`. The server
+runs as ``carnet_app``, which owns nothing, may read and write rows, and cannot log in: the user
+in ``CARNET_DATABASE_URL`` logs in and each of its connections becomes ``carnet_app``. So that
+user must be a member of it::
+
+    CREATE USER carnet_server PASSWORD '…' IN ROLE carnet_app;
+
+or be ``carnet_app`` itself (``ALTER ROLE carnet_app LOGIN PASSWORD '…'``). The owner will do too,
+since `upgrade` makes it a member, but whoever then breaks into the server's connection can leave
+the role with ``SET ROLE NONE`` and has the owner's rights: give the server a user of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from carnet.errors import UserMistake
+from carnet.store.database import APP_ROLE, asyncpg_url
+
+FOLDER = Path(__file__).parent / "migrations"
+LOCK_TIMEOUT = "4s"  # a migration that waits for a lock makes everybody wait behind it
+ONE_AT_A_TIME = 0x6361726E6574  # the advisory lock of upgrades: «carnet»
+
+_ROLE = (
+    f"""
+    DO $$ BEGIN
+        CREATE ROLE {APP_ROLE} NOLOGIN;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END $$
+    """,
+    f"""
+    DO $$ BEGIN
+        IF NOT pg_has_role(current_user, '{APP_ROLE}', 'SET') THEN
+            EXECUTE format('GRANT {APP_ROLE} TO %I WITH SET TRUE, INHERIT FALSE', current_user);
+        END IF;
+    END $$
+    """,
+)
+
+_GRANTS = (
+    "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+    f"GRANT USAGE ON SCHEMA public TO {APP_ROLE}",
+    f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP_ROLE}",
+    f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {APP_ROLE}",
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA public"
+    f" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {APP_ROLE}",
+    f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {APP_ROLE}",
+    f"REVOKE ALL ON alembic_version FROM {APP_ROLE}",
+    f"GRANT SELECT ON alembic_version TO {APP_ROLE}",
+    """
+    DO $$ BEGIN
+        EXECUTE format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+    END $$
+    """,
+)
+
+
+async def upgrade(owner_url: str | URL, *, create: bool = False) -> None:
+    """Bring the database to this version's schema; does nothing when it is there already.
+
+    Args:
+        owner_url: logs in as the user who owns the tables and may create roles.
+        create: create the database first when there is none (the embedded PostgreSQL).
+
+    Raises:
+        UserMistake: the database is newer than this version, busy, out of reach or not ours.
+    """
+    url = asyncpg_url(owner_url)
+    with _clear_errors():
+        if create:
+            await _create(url)
+        async with _connected(url) as connection:
+            # Before the lock timeout, which would count here too: two upgrades take turns.
+            await _execute(connection, f"SELECT pg_advisory_lock({ONE_AT_A_TIME})")
+            await _execute(connection, f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+            await _execute(connection, *_ROLE)
+            await connection.run_sync(_to_head)
+            await _execute(connection, *_GRANTS)
+
+
+async def pending(url: str | URL) -> bool:
+    """Tell whether the database lacks a migration of this version, or all of them.
+
+    Args:
+        url: the owner's or the server's own user's.
+
+    Raises:
+        UserMistake: the database is newer than this version or out of reach.
+    """
+    script = ScriptDirectory.fromconfig(config())
+    with _clear_errors():
+        async with _connected(asyncpg_url(url)) as connection:
+            current = await connection.run_sync(
+                lambda sync: MigrationContext.configure(sync).get_current_heads()
+            )
+            for revision in current:
+                script.get_revision(revision)  # raises for one that only a newer version has
+    return set(current) != set(script.get_heads())
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Return Alembic's settings; ``connection`` is the one that ``env.py`` runs on."""
+    settings = Config()
+    settings.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    settings.set_main_option("path_separator", "newline")
+    settings.attributes["connection"] = connection
+    return settings
+
+
+def _to_head(connection: Connection) -> None:
+    command.upgrade(config(connection), "head")
+
+
+@asynccontextmanager
+async def _connected(url: URL) -> AsyncIterator[AsyncConnection]:
+    engine = create_async_engine(url, poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            yield connection
+    finally:
+        await engine.dispose()
+
+
+async def _execute(connection: AsyncConnection, *statements: str) -> None:
+    """Run the statements in one transaction."""
+    for statement in statements:
+        await connection.exec_driver_sql(statement)
+    await connection.commit()
+
+
+async def _create(url: URL) -> None:
+    """Create the URL's database through the maintenance database, unless it is there."""
+    engine = create_async_engine(
+        url.set(database="postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+    )
+    try:
+        async with engine.connect() as connection:
+            known = await connection.scalar(
+                text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": url.database}
+            )
+            if not known:
+                name = engine.dialect.identifier_preparer.quote_identifier(url.database or "")
+                await connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    finally:
+        await engine.dispose()
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Turn what an operator can cause into one line; a fault of ours stays as it is."""
+    try:
+        yield
+    except (CommandError, ResolutionError):
+        raise UserMistake(
+            "The database was migrated by a newer Carnet: install that version or a newer one."
+        ) from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UserMistake(f"The database cannot be reached: {reason}.") from None
+    except (asyncpg.PostgresError, DBAPIError) as error:
+        cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
+        match getattr(cause, "sqlstate", None):
+            case "55P03":
+                raise UserMistake(
+                    "The database is busy: a table stayed locked for"
+                    f" {LOCK_TIMEOUT.removesuffix('s')} seconds. Nothing was half done; try again."
+                ) from None
+            case "42501":
+                raise UserMistake(
+                    "This database user may not change the schema:"
+                    " migrations run under the owner (CARNET_MIGRATION_URL)."
+                ) from None
+            case "28000" | "28P01" | "3D000" | "53300" | "57P03":
+                raise UserMistake(
+                    f"The database refuses the connection: {str(cause).splitlines()[0]}."
+                ) from None
+        raise

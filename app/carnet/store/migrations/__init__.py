@@ -1,0 +1,1 @@
+"""Alembic's folder: the environment, the tables of all areas, and one file per revision."""

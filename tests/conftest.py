@@ -1,0 +1,156 @@
+"""Fixtures of all tests: a real PostgreSQL for the run, and a fresh database for each test.
+
+The first test that asks for a database starts the run's PostgreSQL and migrates a template; each
+test then works on a copy of its own. pytest-xdist's workers share the one PostgreSQL, and the
+last of them to end stops it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from sqlalchemy import URL
+
+from carnet.clock import MovableClock
+from carnet.errors import UserMistake
+from carnet.store import migrate
+from carnet.store.database import Database
+from carnet.store.embedded import EmbeddedPostgres, hold
+
+TEMPLATE = "carnet_template"
+ROOT = Path(__file__).parent.parent
+
+# A crash of the machine may lose these databases; that buys most of the speed.
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "autovacuum": "off",
+    "max_connections": "200",
+}
+
+FOLDER = pytest.StashKey[Path]()
+HELD = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the folder of this run's PostgreSQL; workers take the one of their controller."""
+    if hasattr(config, "workerinput"):
+        config.stash[FOLDER] = Path(config.workerinput["postgres"])
+        return
+    parent = _fast_folder()
+    for old in parent.glob("carnet-tests-*"):
+        if time.time() - old.stat().st_mtime > 60:  # a younger one may be about to be held
+            _sweep(old)
+    # Not pytest's own folder: it is closed to the system user that PostgreSQL needs under root.
+    config.stash[FOLDER] = Path(tempfile.mkdtemp(prefix="carnet-tests-", dir=parent))
+    config.stash[HELD] = ExitStack()
+    config.stash[HELD].enter_context(hold(config.stash[FOLDER]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist the folder."""
+    node.workerinput["postgres"] = str(node.config.stash[FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what a killed worker may have left behind, and remove the folder."""
+    if HELD in config.stash:
+        config.stash[HELD].close()
+        _sweep(config.stash[FOLDER])
+
+
+def _fast_folder() -> Path:
+    """Return where databases are made fastest: in memory where there is room (25 times faster)."""
+    memory = Path("/dev/shm")  # noqa: S108 — mkdtemp makes a folder of our own in it
+    if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 2**30:
+        return memory
+    return Path(tempfile.gettempdir())
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the folder of a run that is over, and its PostgreSQL if it was killed."""
+    with suppress(UserMistake, OSError), hold(folder):  # it is held while its run lasts
+        left = EmbeddedPostgres.attach(folder)
+        if left is not None:
+            left.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
+    """The PostgreSQL of this run, with a migrated template database."""
+    folder = request.config.stash[FOLDER]
+    with EmbeddedPostgres.start(folder, FAST) as server:
+        with (folder / "template").open("a+") as marker:  # its lock lets one worker migrate
+            fcntl.flock(marker, fcntl.LOCK_EX)
+            marker.seek(0)
+            if not marker.read():
+                asyncio.run(_make_template(server))
+                marker.write("done")
+                marker.flush()
+        yield server
+
+
+async def _make_template(server: EmbeddedPostgres) -> None:
+    await migrate.upgrade(server.owner_url.set(database=TEMPLATE), create=True)
+    connection = await _administer(server)
+    # Nobody may connect to it: a database with connections cannot be copied.
+    await connection.execute(f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false")
+    await connection.close()
+
+
+async def _administer(server: EmbeddedPostgres) -> asyncpg.Connection:
+    url = server.owner_url
+    return await asyncpg.connect(host=url.query["host"], user=url.username, database="postgres")
+
+
+@pytest.fixture
+async def owner_url(postgres: EmbeddedPostgres) -> AsyncIterator[URL]:
+    """The URL of a fresh, migrated, empty database, as its owner; dropped after the test."""
+    name = f"test_{uuid4().hex}"
+    connection = await _administer(postgres)
+    try:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+        yield postgres.owner_url.set(database=name)
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    """The clock of `database`; move it by setting its ``offset``."""
+    return MovableClock()
+
+
+@pytest.fixture
+async def database(owner_url: URL, clock: MovableClock) -> AsyncIterator[Database]:
+    """A `Database` on a fresh, migrated, empty database, under the server's own role."""
+    database = Database.connect(owner_url, clock=clock)
+    yield database
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of real sample files: ``CARNET_SAMPLES``, or else ``../shared/data``."""
+    folder = Path(os.environ.get("CARNET_SAMPLES") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip("no real sample files here: set CARNET_SAMPLES to their folder")
+    return folder
