@@ -77,7 +77,8 @@ class Document(Base):
     __tablename__ = "documents"
     __table_args__ = (
         UniqueConstraint("publisher_id", "unique_id", "content_key"),
-        UniqueConstraint("lineage_id", "version"),
+        # Deferred: a late original is put before the versions that already stand.
+        UniqueConstraint("lineage_id", "version", deferrable=True, initially="DEFERRED"),
         CheckConstraint("version > 0", name="version_positive"),
         CheckConstraint("octet_length(content_key) = 32", name="content_key_length"),
         CheckConstraint(
@@ -153,9 +154,10 @@ class DocumentWithdrawal(Base):
     """A publisher's deletion of a unique id, kept so that a late original stays deleted."""
 
     __tablename__ = "document_withdrawals"
-    __table_args__ = (UniqueConstraint("publisher_id", "unique_id"),)
+    __table_args__ = (UniqueConstraint("record_id", "publisher_id", "unique_id"),)
 
     id: Mapped[Id]
+    record_id: Mapped[UUID] = mapped_column(ForeignKey("records.id", ondelete="CASCADE"))
     publisher_id: Mapped[UUID] = mapped_column(ForeignKey("publishers.id"))
     unique_id: Mapped[str]
     withdrawn_at: Mapped[datetime]

@@ -121,6 +121,7 @@ class ProfileEntry(Base):
     source_document_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("documents.id", ondelete="SET NULL")
     )
+    hidden_from_holder_until: Mapped[datetime | None]  # while its document is
     version: Mapped[int] = mapped_column(server_default=text("1"))
     updated_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]
@@ -130,8 +131,7 @@ class Immunization(Base):
     """One dose, merged from all who report it.
 
     ``disease_codes`` are Carnet's disease codes (``terminology``); an unknown vaccine has none
-    and is matched by its own code in ``merge_code``. ``given_on`` None means «done, date
-    unknown».
+    and is matched by its own codes. ``given_on`` None means «done, date unknown».
     """
 
     __tablename__ = "immunizations"
@@ -146,7 +146,6 @@ class Immunization(Base):
     vaccine_label: Mapped[str]
     codings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
     disease_codes: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
-    merge_code: Mapped[str]
     given_on: Mapped[PartialDate | None]
     sort_on: Mapped[str]
     lot_number: Mapped[str | None]
@@ -154,11 +153,10 @@ class Immunization(Base):
     is_subpotent: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
-    removed_at: Mapped[datetime | None]
 
 
 class ImmunizationSource(Base):
-    """Who reported a dose, and from which document it was read."""
+    """Who reported a dose, from which document, and what they said; the dose is their sum."""
 
     __tablename__ = "immunization_sources"
     __table_args__ = (UniqueConstraint("immunization_id", "source_key"),)
@@ -173,11 +171,14 @@ class ImmunizationSource(Base):
     source_document_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("documents.id", ondelete="SET NULL"), index=True
     )
+    hidden_from_holder_until: Mapped[datetime | None]  # while its document is
     vaccine_label: Mapped[str]
     codings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    disease_codes: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
     given_on: Mapped[PartialDate | None]
     lot_number: Mapped[str | None]
     dose_rank: Mapped[int | None]
+    is_subpotent: Mapped[bool] = mapped_column(server_default=text("false"))
     stated_at: Mapped[datetime]
 
 

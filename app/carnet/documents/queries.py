@@ -1,0 +1,161 @@
+"""Reads of documents. Every one passes `visible_to`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select
+
+from carnet.documents.tables import Document, DocumentCategory, DocumentContent, DocumentStatus
+from carnet.errors import NotFound
+from carnet.people.actor import Actor
+from carnet.records.queries import visible_to as record_visible_to
+from carnet.records.tables import Record
+from carnet.store.database import Work
+from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_many
+from carnet.store.tables import Blob
+
+
+def visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
+    """Return the one filter on documents.
+
+    A document is seen by who sees its record, unless it was withdrawn, or its depositor hides
+    it from the holder and the time of its release has not come (R1111-53).
+    """
+    return and_(
+        exists().where(Record.id == Document.record_id, record_visible_to(actor)),
+        Document.status != DocumentStatus.WITHDRAWN,
+        or_(
+            Document.hidden_from_holder_until.is_(None),
+            Document.hidden_from_holder_until <= now,
+        ),
+    )
+
+
+async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Document]:
+    """Return those of the documents that the actor sees."""
+    statement = select(Document).where(Document.id.in_(ids), visible_to(actor, work.now))
+    return {row.id: row for row in await work.session.scalars(statement)}
+
+
+async def contents_of(
+    actor: Actor, work: Work, document_ids: Collection[UUID]
+) -> dict[UUID, list[tuple[DocumentContent, Blob]]]:
+    """Return the content parts of visible documents, each list by part."""
+    statement = (
+        select(DocumentContent, Blob)
+        .join(Blob, Blob.id == DocumentContent.blob_id)
+        .join(Document, Document.id == DocumentContent.document_id)
+        .where(DocumentContent.document_id.in_(document_ids), visible_to(actor, work.now))
+        .order_by(DocumentContent.document_id, DocumentContent.part)
+    )
+    parts: dict[UUID, list[tuple[DocumentContent, Blob]]] = defaultdict(list)
+    for content, blob in (await work.session.execute(statement)).tuples():
+        parts[content.document_id].append((content, blob))
+    return parts
+
+
+async def content(
+    actor: Actor, work: Work, document_id: UUID, part: int
+) -> tuple[DocumentContent, Blob]:
+    """Return one content part of a document.
+
+    Raises:
+        NotFound: no such document or part, or not theirs to see.
+    """
+    statement = (
+        select(DocumentContent, Blob)
+        .join(Blob, Blob.id == DocumentContent.blob_id)
+        .join(Document, Document.id == DocumentContent.document_id)
+        .where(
+            DocumentContent.document_id == document_id,
+            DocumentContent.part == part,
+            visible_to(actor, work.now),
+        )
+    )
+    found = (await work.session.execute(statement)).tuples().one_or_none()
+    if found is None:
+        raise NotFound()
+    return found
+
+
+NEWEST = Order("documents.newest", Document.sort_at.desc(), Document.id.desc())
+OLDEST = Order("documents.oldest", Document.sort_at, Document.id)
+LATEST_DEPOSIT = Order("documents.deposited", Document.deposited_at.desc(), Document.id.desc())
+TITLE = Order("documents.title", Document.title, Document.id)
+VERSIONS = Order("documents.versions", Document.version.desc(), Document.id.desc())
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFilter:
+    """Which documents of a list are wanted; every criterion that is given must hold."""
+
+    categories: tuple[DocumentCategory, ...] = ()
+    type_codes: tuple[str, ...] = ()
+    author: str | None = field(default=None, repr=False)  # part of an author's name
+    title: str | None = field(default=None, repr=False)  # part of the title
+    since: datetime | None = None  # by service start, else creation, else deposit
+    until: datetime | None = None
+    with_former: bool = False  # superseded versions too
+
+    def criteria(self) -> list[ColumnElement[bool]]:
+        """Return the conditions for a WHERE."""
+        wanted: list[ColumnElement[bool]] = []
+        if not self.with_former:
+            wanted.append(Document.status == DocumentStatus.CURRENT)
+        if self.categories:
+            wanted.append(Document.category.in_(self.categories))
+        if self.type_codes:
+            wanted.append(Document.type_code.in_(self.type_codes))
+        if self.author:
+            wanted.append(Document.author_text.contains(self.author.lower(), autoescape=True))
+        if self.title:
+            wanted.append(Document.title.icontains(self.title, autoescape=True))
+        if self.since is not None:
+            wanted.append(Document.sort_at >= self.since)
+        if self.until is not None:
+            wanted.append(Document.sort_at < self.until)
+        return wanted
+
+
+async def pages(
+    actor: Actor,
+    work: Work,
+    record_ids: Sequence[UUID],
+    request: PageRequest,
+    order: Order,
+    wanted: DocumentFilter,
+) -> dict[UUID, Page[Document]]:
+    """Return a page of documents for each record."""
+    statement = select(Document).where(visible_to(actor, work.now), *wanted.criteria())
+    return await paginate_many(
+        work, statement, order, request, parent=Document.record_id, parents=record_ids
+    )
+
+
+async def counts(
+    actor: Actor, work: Work, record_ids: Sequence[UUID], wanted: DocumentFilter
+) -> dict[UUID, int]:
+    """Return how many of the documents the actor sees in each record."""
+    statement = select(Document).where(visible_to(actor, work.now), *wanted.criteria())
+    return await count_many(work, statement, parent=Document.record_id, parents=record_ids)
+
+
+async def version_pages(
+    actor: Actor, work: Work, lineage_ids: Sequence[UUID], request: PageRequest, order: Order
+) -> dict[UUID, Page[Document]]:
+    """Return a page of versions for each lineage."""
+    statement = select(Document).where(visible_to(actor, work.now))
+    return await paginate_many(
+        work, statement, order, request, parent=Document.lineage_id, parents=lineage_ids
+    )
+
+
+async def version_counts(actor: Actor, work: Work, lineage_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return how many versions of each lineage the actor sees."""
+    statement = select(Document).where(visible_to(actor, work.now))
+    return await count_many(work, statement, parent=Document.lineage_id, parents=lineage_ids)

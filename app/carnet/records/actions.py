@@ -1,0 +1,300 @@
+"""Writes of records, and of the profile by its holder. Publishers' facts come through `facts`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from carnet.errors import AccessDenied, Conflict, NotFound, RecordClosed, ValidationFailed
+from carnet.people.actor import Actor, Patient
+from carnet.records.doses import DoseFact, record_doses, retract_reports
+from carnet.records.facts import EntryFact, insert_entries
+from carnet.records.queries import entries_visible_to, immunizations_visible_to, visible_to
+from carnet.records.rules import FED
+from carnet.records.sections import LABEL_LIMIT, EntryDraft
+from carnet.records.tables import (
+    Immunization,
+    NothingToDeclare,
+    ProfileEntry,
+    Record,
+    RecordState,
+    Section,
+    StatedBy,
+)
+from carnet.store.database import Work
+from carnet.terminology.queries import diseases_of_many
+from carnet.values import Coding, PartialDate
+
+LOT_LIMIT = 100  # characters
+RANK_LIMIT = 100  # doses of one series
+
+
+async def open_records(work: Work, person_ids: Iterable[UUID]) -> dict[UUID, Record]:
+    """Return the record of each person, opening one where there is none.
+
+    Safe against a concurrent call for the same person: the table holds one record a person.
+    """
+    ids = sorted(set(person_ids))
+    if not ids:
+        return {}
+    rows = [
+        {
+            "id": work.new_id(),
+            "person_id": person_id,
+            "state": RecordState.OPEN,
+            "opened_at": work.now,
+            "created_at": work.now,
+        }
+        for person_id in ids
+    ]
+    await work.session.execute(insert(Record).on_conflict_do_nothing(), rows)
+    found = await work.session.scalars(select(Record).where(Record.person_id.in_(ids)))
+    return {record.person_id: record for record in found}
+
+
+async def lock_records(work: Work, record_ids: Iterable[UUID]) -> dict[UUID, Record]:
+    """Make this transaction the only one that changes these records, in one order for all."""
+    statement = (
+        select(Record)
+        .where(Record.id.in_(sorted(set(record_ids))))
+        .order_by(Record.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return {record.id: record for record in await work.session.scalars(statement)}
+
+
+async def activate(actor: Actor, work: Work) -> Record:
+    """Mark the actor's own record as activated by its holder; a second time changes nothing."""
+    record = await own_record(actor, work)
+    if record.state is RecordState.OPEN:
+        record.state = RecordState.ACTIVATED
+        record.activated_at = work.now
+        await work.session.flush()
+    return record
+
+
+async def own_record(actor: Actor, work: Work, record_id: UUID | None = None) -> Record:
+    """Return the record the actor may write to, its row locked for this transaction.
+
+    Raises:
+        NotFound: there is none, or it is not theirs.
+        RecordClosed: its state takes nothing.
+    """
+    statement = select(Record).where(visible_to(actor)).with_for_update(key_share=True)
+    if record_id is not None:
+        statement = statement.where(Record.id == record_id)
+    record = await work.session.scalar(statement)
+    if record is None:
+        raise NotFound()
+    if record.state not in FED:
+        raise RecordClosed()
+    return record
+
+
+def author_of(actor: Actor) -> tuple[StatedBy, UUID | None]:
+    """Return who a statement of this actor is attributed to.
+
+    Raises:
+        AccessDenied: the actor states nothing in records.
+    """
+    match actor:
+        case Patient(account_id=account_id):
+            return StatedBy.HOLDER, account_id
+        case _:
+            raise AccessDenied("records.only-holder-writes")
+
+
+async def add_entry(actor: Actor, work: Work, record_id: UUID, draft: EntryDraft) -> ProfileEntry:
+    """Add a statement of the actor to a section; a «nothing to declare» there ends."""
+    record = await own_record(actor, work, record_id)
+    stated_by, stated_by_id = author_of(actor)
+    fact = EntryFact(
+        id=work.new_id(),
+        record_id=record.id,
+        draft=draft.checked(),
+        stated_by=stated_by,
+        stated_by_id=stated_by_id,
+    )
+    await insert_entries(work, [fact])
+    return await own_entry(actor, work, fact.id)
+
+
+async def own_entry(actor: Actor, work: Work, entry_id: UUID) -> ProfileEntry:
+    """Return an entry that the actor sees, locked.
+
+    Raises:
+        NotFound: it does not exist or is not theirs to see.
+    """
+    statement = (
+        select(ProfileEntry)
+        .where(ProfileEntry.id == entry_id, entries_visible_to(actor, work.now))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    entry = await work.session.scalar(statement)
+    if entry is None:
+        raise NotFound()
+    return entry
+
+
+def _check_author(actor: Actor, entry: ProfileEntry) -> None:
+    stated_by, stated_by_id = author_of(actor)
+    if (entry.stated_by, entry.stated_by_id) != (stated_by, stated_by_id):
+        raise AccessDenied("records.only-author-changes", "Only who stated an entry changes it.")
+
+
+async def correct_entry(
+    actor: Actor, work: Work, entry_id: UUID, draft: EntryDraft, version: int
+) -> ProfileEntry:
+    """Replace what the actor stated.
+
+    Args:
+        version: the version that the actor saw.
+
+    Raises:
+        NotFound, AccessDenied, RecordClosed: see `own_entry`, `own_record`.
+        Conflict: the entry changed since.
+    """
+    entry = await own_entry(actor, work, entry_id)
+    await own_record(actor, work, entry.record_id)
+    _check_author(actor, entry)
+    if entry.version != version:
+        raise Conflict()
+    if draft.section is not entry.section:
+        raise Conflict("An entry stays in its section.")
+    draft.checked()
+    entry.label = draft.label
+    entry.codings = [coding.as_json() for coding in draft.codings]
+    entry.status = draft.status
+    entry.started_on = draft.started_on
+    entry.ended_on = draft.ended_on
+    entry.sort_on = draft.started_on.text if draft.started_on else ""
+    entry.value = draft.value
+    entry.unit = draft.unit
+    entry.note = draft.note
+    entry.details = dict(draft.details)
+    entry.version += 1
+    entry.updated_at = work.now
+    await work.session.flush()
+    return entry
+
+
+async def remove_entry(actor: Actor, work: Work, entry_id: UUID) -> None:
+    """Take back what the actor stated."""
+    entry = await own_entry(actor, work, entry_id)
+    await own_record(actor, work, entry.record_id)
+    _check_author(actor, entry)
+    entry.removed_at = work.now
+    entry.updated_at = work.now
+    await work.session.flush()
+
+
+async def declare_nothing(
+    actor: Actor, work: Work, record_id: UUID, section: Section
+) -> NothingToDeclare:
+    """State that there is nothing to declare in a section, dated now.
+
+    Raises:
+        Conflict: the section holds entries.
+    """
+    record = await own_record(actor, work, record_id)
+    stated_by, stated_by_id = author_of(actor)
+    held = select(ProfileEntry.id).where(
+        ProfileEntry.record_id == record.id,
+        ProfileEntry.section == section,
+        entries_visible_to(actor, work.now),
+    )
+    if await work.session.scalar(held.limit(1)) is not None:
+        raise Conflict("This section holds entries.")
+    statement = delete(NothingToDeclare).where(
+        NothingToDeclare.record_id == record.id, NothingToDeclare.section == section
+    )
+    await work.session.execute(statement)
+    declared = NothingToDeclare(
+        id=work.new_id(),
+        record_id=record.id,
+        section=section,
+        stated_by=stated_by,
+        stated_by_id=stated_by_id,
+        stated_at=work.now,
+    )
+    work.session.add(declared)
+    await work.session.flush()
+    return declared
+
+
+@dataclass(frozen=True, slots=True)
+class DoseDraft:
+    """What a holder says of a dose; health data, so out of reprs."""
+
+    vaccine_label: str = field(repr=False)
+    codings: tuple[Coding, ...] = field(default=(), repr=False)
+    given_on: PartialDate | None = field(default=None, repr=False)
+    lot_number: str | None = field(default=None, repr=False)
+    dose_rank: int | None = None
+
+    def checked(self) -> DoseDraft:
+        """Return the draft itself when it can be stored.
+
+        Raises:
+            ValidationFailed: ``path`` names the field that is wrong.
+        """
+        if not self.vaccine_label.strip() or len(self.vaccine_label) > LABEL_LIMIT:
+            raise ValidationFailed(
+                f"A vaccine's name has 1 to {LABEL_LIMIT} characters.", path=("vaccineLabel",)
+            )
+        if self.lot_number is not None and len(self.lot_number) > LOT_LIMIT:
+            raise ValidationFailed(
+                f"A lot number has at most {LOT_LIMIT} characters.", path=("lotNumber",)
+            )
+        if self.dose_rank is not None and not 1 <= self.dose_rank <= RANK_LIMIT:
+            raise ValidationFailed(f"A rank is from 1 to {RANK_LIMIT}.", path=("doseRank",))
+        return self
+
+
+async def report_dose(actor: Actor, work: Work, record_id: UUID, draft: DoseDraft) -> UUID:
+    """Report a dose; it is merged with what others reported. Returns the dose's id."""
+    record = await own_record(actor, work, record_id)
+    stated_by, stated_by_id = author_of(actor)
+    draft.checked()
+    if draft.given_on is not None and draft.given_on > PartialDate.of(work.now.date()):
+        raise ValidationFailed("A dose was not given in the future.", path=("givenOn",))
+    key = f"{stated_by_id}/{work.new_id()}"
+    diseases = (await diseases_of_many(work, [draft.codings]))[0]
+    fact = DoseFact(
+        source_key=key,
+        vaccine_label=draft.vaccine_label,
+        codings=draft.codings,
+        disease_codes=diseases,
+        given_on=draft.given_on,
+        lot_number=draft.lot_number or None,
+        dose_rank=draft.dose_rank,
+        is_subpotent=False,
+        stated_by=stated_by,
+        stated_by_id=stated_by_id,
+    )
+    return (await record_doses(work, record.id, [fact]))[key]
+
+
+async def withdraw_dose(actor: Actor, work: Work, immunization_id: UUID) -> None:
+    """Take back the actor's own reports of a dose; it stays where others report it.
+
+    Raises:
+        NotFound: no such dose, or not theirs to see.
+        AccessDenied: only others report it.
+    """
+    seen = select(Immunization).where(
+        Immunization.id == immunization_id, immunizations_visible_to(actor, work.now)
+    )
+    dose = await work.session.scalar(seen)
+    if dose is None:
+        raise NotFound()
+    await own_record(actor, work, dose.record_id)
+    stated_by, stated_by_id = author_of(actor)
+    if not await retract_reports(work, dose, stated_by, stated_by_id):
+        raise AccessDenied("records.only-author-changes", "Only who reported a dose takes it back.")

@@ -1,0 +1,208 @@
+"""Doses of vaccines: reports from many sources merged into the doses that were given.
+
+Every report is kept. A dose is the sum of its reports, so that taking one back leaves exactly
+what the others say. Callers hold the record's lock (`records.actions`), so merging never races.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select
+
+from carnet.records.rules import Dose, same_dose, sharper
+from carnet.records.tables import Immunization, ImmunizationSource, StatedBy
+from carnet.store.database import Work
+from carnet.values import Coding, PartialDate
+
+
+@dataclass(frozen=True, slots=True)
+class DoseFact:
+    """One report of a dose. ``source_key`` is unique among all reporters, and stable."""
+
+    source_key: str
+    vaccine_label: str = field(repr=False)
+    codings: tuple[Coding, ...] = field(repr=False)
+    disease_codes: frozenset[str] = field(repr=False)
+    given_on: PartialDate | None = field(repr=False)
+    lot_number: str | None = field(repr=False)
+    dose_rank: int | None
+    is_subpotent: bool
+    stated_by: StatedBy
+    stated_by_id: UUID | None
+    source_document_id: UUID | None = None
+    hidden_from_holder_until: datetime | None = None
+
+    def as_source(self, work: Work, immunization_id: UUID) -> ImmunizationSource:
+        """Return the row that keeps this report."""
+        return ImmunizationSource(
+            id=work.new_id(),
+            immunization_id=immunization_id,
+            source_key=self.source_key,
+            stated_by=self.stated_by,
+            stated_by_id=self.stated_by_id,
+            source_document_id=self.source_document_id,
+            hidden_from_holder_until=self.hidden_from_holder_until,
+            vaccine_label=self.vaccine_label,
+            codings=[coding.as_json() for coding in self.codings],
+            disease_codes=sorted(self.disease_codes),
+            given_on=self.given_on,
+            lot_number=self.lot_number,
+            dose_rank=self.dose_rank,
+            is_subpotent=self.is_subpotent,
+            stated_at=work.now,
+        )
+
+
+async def record_doses(work: Work, record_id: UUID, facts: Sequence[DoseFact]) -> dict[str, UUID]:
+    """Merge reports of doses into the record.
+
+    Returns:
+        The dose's id by each fact's ``source_key``. A second report under the same key replaces
+        the first.
+    """
+    if not facts:
+        return {}
+    reports = await _reports(work, record_id)
+    renewed = {fact.source_key for fact in facts}
+    home: dict[str, UUID] = {}  # where a renewed report stood, so that a correction keeps the id
+    for immunization_id, sources in reports.items():
+        for source in [s for s in sources if s.source_key in renewed]:
+            sources.remove(source)
+            await work.session.delete(source)
+            home[source.source_key] = immunization_id
+    changed = set(home.values())
+    landed: dict[str, UUID] = {}
+    sums = {key: _sum(sources) for key, sources in reports.items() if sources}
+    for fact in facts:
+        source = fact.as_source(work, UUID(int=0))
+        dose = _sum([source]).dose
+        match = next((key for key, total in sums.items() if same_dose(total.dose, dose)), None)
+        if match is None:
+            former = home.get(fact.source_key)
+            match = former if former and not reports[former] else work.new_id()
+        source.immunization_id = match
+        reports[match].append(source)
+        sums[match] = _sum(reports[match])
+        landed[fact.source_key] = match
+        changed.add(match)
+    await _store(work, record_id, {key: reports[key] for key in changed})
+    return landed
+
+
+async def retract_doses(work: Work, record_id: UUID, document_ids: Collection[UUID]) -> None:
+    """Take back what was read from documents that are no longer current."""
+    reports = await _reports(work, record_id)
+    changed: dict[UUID, list[ImmunizationSource]] = {}
+    for immunization_id, sources in reports.items():
+        gone = [s for s in sources if s.source_document_id in document_ids]
+        for source in gone:
+            sources.remove(source)
+            await work.session.delete(source)
+        if gone:
+            changed[immunization_id] = sources
+    await _store(work, record_id, changed)
+
+
+async def retract_reports(
+    work: Work, dose: Immunization, stated_by: StatedBy, stated_by_id: UUID | None
+) -> bool:
+    """Take back all that one actor reported of a dose; tells whether there was anything."""
+    sources = (await _reports(work, dose.record_id)).get(dose.id, [])
+    own = [s for s in sources if (s.stated_by, s.stated_by_id) == (stated_by, stated_by_id)]
+    for source in own:
+        sources.remove(source)
+        await work.session.delete(source)
+    if own:
+        await _store(work, dose.record_id, {dose.id: sources})
+    return bool(own)
+
+
+async def _reports(work: Work, record_id: UUID) -> dict[UUID, list[ImmunizationSource]]:
+    """Return all reports of a record by dose, the oldest first."""
+    statement = (
+        select(ImmunizationSource)
+        .join(Immunization, Immunization.id == ImmunizationSource.immunization_id)
+        .where(Immunization.record_id == record_id)
+        .order_by(ImmunizationSource.id)
+        .execution_options(populate_existing=True)
+    )
+    reports: dict[UUID, list[ImmunizationSource]] = defaultdict(list)
+    for source in await work.session.scalars(statement):
+        reports[source.immunization_id].append(source)
+    return reports
+
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    dose: Dose
+    label: str
+    codings: list[dict[str, str]]
+    is_subpotent: bool
+
+
+def _sum(sources: Sequence[ImmunizationSource]) -> _Sum:
+    """Add up reports: the first to name a lot or rank counts, dates sharpen, codes gather."""
+    codings: dict[str, dict[str, str]] = {}
+    given_on = lot = rank = None
+    for source in sources:
+        for coding in source.codings:
+            codings.setdefault(f"{coding['system']}|{coding['code']}", coding)
+        given_on = sharper(given_on, source.given_on)
+        lot = lot or source.lot_number
+        rank = rank or source.dose_rank
+    label = max((source.vaccine_label for source in sources), key=len)
+    diseases = frozenset(code for source in sources for code in source.disease_codes)
+    known = frozenset(codings) or frozenset({f"label|{label.casefold()}"})
+    is_subpotent = any(source.is_subpotent for source in sources)
+    return _Sum(
+        Dose(diseases, known, given_on, lot, rank), label, list(codings.values()), is_subpotent
+    )
+
+
+async def _store(
+    work: Work, record_id: UUID, changed: dict[UUID, list[ImmunizationSource]]
+) -> None:
+    """Write doses as the sum of their reports; a dose that nobody reports any more goes."""
+    await work.session.flush()  # deletions first, so that a renewed key is free
+    gone = [key for key, sources in changed.items() if not sources]
+    if gone:
+        await work.session.execute(delete(Immunization).where(Immunization.id.in_(gone)))
+    standing = {
+        row.id: row
+        for row in await work.session.scalars(
+            select(Immunization).where(Immunization.id.in_(changed))
+        )
+    }
+    fresh: list[dict[str, object]] = []
+    for key, sources in changed.items():
+        if not sources:
+            continue
+        total = _sum(sources)
+        values: dict[str, object] = {
+            "vaccine_label": total.label,
+            "codings": total.codings,
+            "disease_codes": sorted(total.dose.diseases),
+            "given_on": total.dose.given_on,
+            "sort_on": total.dose.given_on.text if total.dose.given_on else "",
+            "lot_number": total.dose.lot_number,
+            "dose_rank": total.dose.dose_rank,
+            "is_subpotent": total.is_subpotent,
+            "updated_at": work.now,
+        }
+        row = standing.get(key)
+        if row is None:
+            created = {"id": key, "record_id": record_id, "created_at": work.now}
+            fresh.append(created | values)
+        else:
+            for name, value in values.items():
+                setattr(row, name, value)
+    if fresh:
+        await work.session.execute(insert(Immunization), fresh)
+    for sources in changed.values():
+        work.session.add_all(sources)
+    await work.session.flush()

@@ -1,0 +1,191 @@
+"""Reads of records and profiles. Everything passes `visible_to` or a filter built on it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, exists, false, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from carnet.people.actor import Actor, Patient
+from carnet.records.rules import READABLE_BY_HOLDER
+from carnet.records.tables import (
+    Immunization,
+    ImmunizationSource,
+    NothingToDeclare,
+    ProfileEntry,
+    Record,
+    Section,
+)
+from carnet.store.database import Work
+from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_many
+
+
+def visible_to(actor: Actor) -> ColumnElement[bool]:
+    """Return the one filter on records: the holder sees their own; nobody else sees any."""
+    match actor:
+        case Patient(person_id=person_id):
+            return and_(Record.person_id == person_id, Record.state.in_(READABLE_BY_HOLDER))
+        case _:
+            return false()
+
+
+def _record_visible(actor: Actor, record_id: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+    return exists().where(Record.id == record_id, visible_to(actor))
+
+
+def entries_visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
+    """Return the filter on profile entries: those of a visible record, neither removed nor
+    read from a document that is still hidden from the holder."""
+    return and_(
+        _record_visible(actor, ProfileEntry.record_id),
+        ProfileEntry.removed_at.is_(None),
+        _released(ProfileEntry.hidden_from_holder_until, now),
+    )
+
+
+def sources_visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
+    """Return the filter on reports of doses: not those of a document hidden from the holder."""
+    return and_(
+        _released(ImmunizationSource.hidden_from_holder_until, now),
+        exists().where(
+            Immunization.id == ImmunizationSource.immunization_id,
+            _record_visible(actor, Immunization.record_id),
+        ),
+    )
+
+
+def immunizations_visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
+    """Return the filter on doses: of a visible record, with at least one visible report."""
+    return and_(
+        _record_visible(actor, Immunization.record_id),
+        exists().where(
+            ImmunizationSource.immunization_id == Immunization.id,
+            _released(ImmunizationSource.hidden_from_holder_until, now),
+        ),
+    )
+
+
+def _released(until: InstrumentedAttribute[datetime | None], now: datetime) -> ColumnElement[bool]:
+    return or_(until.is_(None), until <= now)
+
+
+ENTRIES_NEWEST = Order("entries.newest", ProfileEntry.sort_on.desc(), ProfileEntry.id.desc())
+ENTRIES_OLDEST = Order("entries.oldest", ProfileEntry.sort_on, ProfileEntry.id)
+DOSES_NEWEST = Order("immunizations.newest", Immunization.sort_on.desc(), Immunization.id.desc())
+DOSES_OLDEST = Order("immunizations.oldest", Immunization.sort_on, Immunization.id)
+
+
+async def record_of(actor: Actor, work: Work) -> Record | None:
+    """Return the actor's own record, or None when there is none to see."""
+    return (await work.session.scalars(select(Record).where(visible_to(actor)))).one_or_none()
+
+
+async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Record]:
+    """Return those of the records that the actor sees."""
+    statement = select(Record).where(Record.id.in_(ids), visible_to(actor))
+    return {row.id: row for row in await work.session.scalars(statement)}
+
+
+async def entries_by_ids(
+    actor: Actor, work: Work, ids: Collection[UUID]
+) -> dict[UUID, ProfileEntry]:
+    """Return those of the profile entries that the actor sees."""
+    seen = entries_visible_to(actor, work.now)
+    statement = select(ProfileEntry).where(ProfileEntry.id.in_(ids), seen)
+    return {row.id: row for row in await work.session.scalars(statement)}
+
+
+async def immunizations_by_ids(
+    actor: Actor, work: Work, ids: Collection[UUID]
+) -> dict[UUID, Immunization]:
+    """Return those of the doses that the actor sees."""
+    seen = immunizations_visible_to(actor, work.now)
+    statement = select(Immunization).where(Immunization.id.in_(ids), seen)
+    return {row.id: row for row in await work.session.scalars(statement)}
+
+
+def _entries(actor: Actor, now: datetime, section: Section) -> Select[ProfileEntry]:
+    return select(ProfileEntry).where(
+        ProfileEntry.section == section, entries_visible_to(actor, now)
+    )
+
+
+async def entry_pages(
+    actor: Actor,
+    work: Work,
+    record_ids: Sequence[UUID],
+    request: PageRequest,
+    order: Order,
+    section: Section,
+) -> dict[UUID, Page[ProfileEntry]]:
+    """Return a page of one section for each record."""
+    statement = _entries(actor, work.now, section)
+    return await paginate_many(
+        work, statement, order, request, parent=ProfileEntry.record_id, parents=record_ids
+    )
+
+
+async def entry_counts(
+    actor: Actor, work: Work, record_ids: Sequence[UUID], section: Section
+) -> dict[UUID, int]:
+    """Return how many entries of one section the actor sees in each record."""
+    statement = _entries(actor, work.now, section)
+    return await count_many(work, statement, parent=ProfileEntry.record_id, parents=record_ids)
+
+
+async def immunization_pages(
+    actor: Actor, work: Work, record_ids: Sequence[UUID], request: PageRequest, order: Order
+) -> dict[UUID, Page[Immunization]]:
+    """Return a page of doses for each record."""
+    statement = select(Immunization).where(immunizations_visible_to(actor, work.now))
+    return await paginate_many(
+        work, statement, order, request, parent=Immunization.record_id, parents=record_ids
+    )
+
+
+async def immunization_counts(
+    actor: Actor, work: Work, record_ids: Sequence[UUID]
+) -> dict[UUID, int]:
+    """Return how many doses the actor sees in each record."""
+    statement = select(Immunization).where(immunizations_visible_to(actor, work.now))
+    return await count_many(work, statement, parent=Immunization.record_id, parents=record_ids)
+
+
+async def sources_of(
+    actor: Actor, work: Work, immunization_ids: Collection[UUID]
+) -> dict[UUID, list[ImmunizationSource]]:
+    """Return the visible reports of each dose, the oldest first."""
+    statement = (
+        select(ImmunizationSource)
+        .where(
+            ImmunizationSource.immunization_id.in_(immunization_ids),
+            sources_visible_to(actor, work.now),
+        )
+        .order_by(ImmunizationSource.id)
+    )
+    found: dict[UUID, list[ImmunizationSource]] = defaultdict(list)
+    for source in await work.session.scalars(statement):
+        found[source.immunization_id].append(source)
+    return found
+
+
+async def nothing_to_declare(
+    actor: Actor, work: Work, record_ids: Collection[UUID]
+) -> dict[UUID, list[NothingToDeclare]]:
+    """Return the dated «nothing to declare» of each record."""
+    statement = (
+        select(NothingToDeclare)
+        .where(
+            NothingToDeclare.record_id.in_(record_ids),
+            _record_visible(actor, NothingToDeclare.record_id),
+        )
+        .order_by(NothingToDeclare.section)
+    )
+    found: dict[UUID, list[NothingToDeclare]] = defaultdict(list)
+    for row in await work.session.scalars(statement):
+        found[row.record_id].append(row)
+    return found
