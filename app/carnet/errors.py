@@ -8,6 +8,8 @@ CarnetError
 │   ├── NotFound             it does not exist or it is not yours: the two are one
 │   ├── AccessDenied         visible, but this action is not allowed; ``rule`` decided
 │   ├── ValidationFailed     the input is wrong; ``path`` says where
+│   │   ├── BadCursor        not a cursor of this list in this order
+│   │   └── BadId            not an id of this kind of object
 │   ├── Conflict             it was changed meanwhile, or the key was used for something else
 │   ├── RecordClosed         the record's state allows no such action
 │   ├── QuotaExceeded        a bound on size or number is reached
@@ -81,6 +83,18 @@ class ValidationFailed(Refusal):
     """The input is not valid."""
 
     code = "VALIDATION_FAILED"
+
+
+class BadCursor(ValidationFailed):
+    """This is not a cursor of this list in this order."""
+
+    code = "BAD_CURSOR"
+
+
+class BadId(ValidationFailed):
+    """This is not an id that Carnet gave to such an object."""
+
+    code = "BAD_ID"
 
 
 class Conflict(Refusal):

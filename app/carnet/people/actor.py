@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
+from carnet.errors import AccessDenied, Unauthenticated
+
 
 class Assurance(StrEnum):
     """How the actor proved who they are."""
@@ -15,6 +17,7 @@ class Assurance(StrEnum):
     IDENTITY_PROVIDER = "IDENTITY_PROVIDER"
     MACHINE_CREDENTIAL = "MACHINE_CREDENTIAL"
     SANDBOX = "SANDBOX"
+    CONSOLE = "CONSOLE"  # commands on the server's own machine; never comes over the network
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +69,47 @@ class Operator:
 
 
 Actor = Anonymous | Patient | Professional | Publisher | Operator
+
+
+# Whoever runs commands where the server's keys lie holds the database anyway.
+CONSOLE = Operator(UUID(int=0), Assurance.CONSOLE)
+
+
+def actor_key(actor: Actor) -> str:
+    """Return the stable text that owns an actor's uploads and idempotency keys.
+
+    Raises:
+        Unauthenticated: nobody has signed in.
+    """
+    match actor:
+        case Patient(account_id=id_) | Professional(account_id=id_) | Operator(account_id=id_):
+            return f"account:{id_}"
+        case Publisher(publisher_id=id_):
+            return f"publisher:{id_}"
+        case Anonymous():
+            raise Unauthenticated()
+
+
+def require_operator(actor: Actor) -> None:
+    """Let operators pass.
+
+    Raises:
+        AccessDenied: the actor is somebody else.
+        Unauthenticated: nobody has signed in.
+    """
+    if isinstance(actor, Anonymous):
+        raise Unauthenticated()
+    if not isinstance(actor, Operator):
+        raise AccessDenied("people.only-operators")
+
+
+def require_console(actor: Actor) -> None:
+    """Let only the console pass, not an operator who signed in over the network.
+
+    Raises:
+        AccessDenied: the actor is somebody else.
+        Unauthenticated: nobody has signed in.
+    """
+    require_operator(actor)
+    if not isinstance(actor, Operator) or actor.assurance is not Assurance.CONSOLE:
+        raise AccessDenied("people.only-at-the-console")

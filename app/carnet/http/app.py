@@ -1,0 +1,71 @@
+"""The application: a value made of routes, one middleware and a lifespan; no side effects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from carnet.errors import CarnetError
+from carnet.http.answers import on_http_exception, on_refusal
+from carnet.http.graphql_view import graphql
+from carnet.http.guards import Guard
+from carnet.http.ide import ide_files
+from carnet.http.services import Services, services_of
+from carnet.settings import Mode
+from carnet_graphql.masking import log_failure
+
+READY_TIMEOUT = 2  # seconds: shorter than the interval at which orchestrators ask
+
+
+def create_app(services: Services, routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """Return the application.
+
+    Args:
+        services: what it serves from; its pool of connections closes with the application.
+        routes: of uploads, content and intake.
+    """
+    own: list[BaseRoute] = [
+        Route("/graphql", graphql, methods=["GET", "POST"]),
+        Route("/health/live", live),
+        Route("/health/ready", ready),
+    ]
+    if services.settings.mode is Mode.DEVELOPMENT:
+        own.append(ide_files())
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await services.database.close()
+
+    app = Starlette(
+        routes=[*own, *routes],
+        middleware=[Middleware(Guard, settings=services.settings)],
+        exception_handlers={CarnetError: on_refusal, HTTPException: on_http_exception},
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    return app
+
+
+async def live(_request: Request) -> Response:
+    """Say that the process serves requests."""
+    return JSONResponse({"status": "live"})
+
+
+async def ready(request: Request) -> Response:
+    """Say whether the database answers: 200 or 503."""
+    try:
+        async with asyncio.timeout(READY_TIMEOUT):
+            await services_of(request).is_ready()
+    except Exception as error:
+        log_failure(error, request.state.correlation_id)
+        return JSONResponse({"status": "not ready"}, 503)
+    return JSONResponse({"status": "ready"})

@@ -1,0 +1,140 @@
+"""What surrounds every request: its name in the logs, the client's address, safe headers.
+
+Pure ASGI, so that streams pass through untouched. An error that no route answered becomes a
+masked 500 here and is logged without values; it never reaches the server's own error log, which
+would print SQL parameters.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from time import perf_counter
+
+import orjson
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from carnet.errors import UserMistake
+from carnet.http.answers import error_response
+from carnet.settings import Mode, Settings
+from carnet_graphql.masking import MESSAGE, log_failure
+
+FORWARDERS_LIMIT = 20  # hops of X-Forwarded-For that are read, from the nearest
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+PRODUCTION_HEADERS = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"}
+UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
+
+access = logging.getLogger("carnet.access")
+
+
+class Guard:
+    """The outermost middleware. Sets ``request.state.correlation_id`` and ``.address``."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.trusted = trusted_networks(settings.trusted_proxies)
+        self.headers = dict(HEADERS)
+        if settings.mode is Mode.PRODUCTION:
+            self.headers |= PRODUCTION_HEADERS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started_at = perf_counter()
+        correlation_id = secrets.token_hex(8)
+        state = scope.setdefault("state", {})
+        state["correlation_id"] = correlation_id
+        state["address"] = client_address(scope, self.trusted)
+        status = 0
+
+        async def guarded_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Correlation-Id"] = correlation_id
+                for name, value in self.headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, guarded_send)
+        except ClientDisconnect:
+            status = status or 499
+        except Exception as error:
+            log_failure(error, correlation_id)
+            if status:
+                # Too late for another answer: break the connection, without the values.
+                raise BrokenAnswer from None
+            answer = error_response(500, "INTERNAL", MESSAGE, correlation_id)
+            await answer(scope, receive, guarded_send)
+        finally:
+            _log_access(scope, status, correlation_id, perf_counter() - started_at)
+
+
+class BrokenAnswer(Exception):
+    """The answer broke off after its first bytes; the cause is in the log of failures."""
+
+
+def trusted_networks(proxies: tuple[str, ...]) -> list[IPv4Network | IPv6Network]:
+    """Read the setting of trusted proxies: addresses or networks.
+
+    Raises:
+        UserMistake: one of them is neither.
+    """
+    try:
+        return [ip_network(proxy, strict=False) for proxy in proxies]
+    except ValueError:
+        raise UserMistake(
+            "CARNET_TRUSTED_PROXIES takes addresses or networks, like 10.0.0.0/8."
+        ) from None
+
+
+def client_address(scope: Scope, trusted: list[IPv4Network | IPv6Network]) -> str:
+    """Return the address of the client, as the nearest proxy that is not trusted tells it.
+
+    A peer on a Unix socket has no address and counts as this machine.
+    """
+    peer = scope.get("client")
+    address = peer[0] if peer else "127.0.0.1"
+    hops = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).rsplit(",", FORWARDERS_LIMIT)
+    while True:
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return "127.0.0.1"
+        if not hops or not any(parsed in network for network in trusted):
+            return str(parsed)
+        hop = hops.pop().strip()
+        try:
+            ip_address(hop)
+        except ValueError:
+            return str(parsed)
+        address = hop
+
+
+def _log_access(scope: Scope, status: int, correlation_id: str, seconds: float) -> None:
+    """Log one line of JSON: no query string, no address, no user."""
+    line = {
+        "method": scope["method"],
+        "path": UNPRINTABLE.sub("?", scope["path"])[:200],
+        "status": status,
+        "ms": round(seconds * 1000, 1),
+        "correlation": correlation_id,
+    }
+    access.info(orjson.dumps(line).decode())

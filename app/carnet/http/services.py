@@ -1,0 +1,65 @@
+"""What the application is composed of, and who sends a request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from starlette.requests import Request
+
+from carnet.errors import Unauthenticated
+from carnet.people.actions import Gate
+from carnet.people.actor import Actor, Anonymous
+from carnet.settings import Settings
+from carnet.store.blobs import BlobStore
+from carnet.store.database import Database
+from carnet_graphql.assembly import CarnetSchema
+
+TOKEN_LIMIT = 8192  # characters: the largest access token that identity providers send
+
+Authenticate = Callable[[Database, str, str], Awaitable[Actor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the routes need; made once, by whoever starts the server.
+
+    ``authenticate(database, token, address)`` turns a bearer token into an actor or raises
+    `Unauthenticated`.
+    """
+
+    settings: Settings
+    database: Database
+    blobs: BlobStore
+    schema: CarnetSchema
+    authenticate: Authenticate
+    gate: Gate
+
+    async def is_ready(self) -> bool:
+        """Tell whether the database answers. The caller bounds the time."""
+        async with self.database.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+        return True
+
+
+def services_of(request: Request) -> Services:
+    """Return the services of the application that serves the request."""
+    services: Services = request.app.state.services
+    return services
+
+
+async def actor_of(request: Request) -> Actor:
+    """Return who sends the request; without an ``Authorization`` header, nobody.
+
+    Raises:
+        Unauthenticated: the header is no bearer token, or the token opens no session.
+    """
+    given = request.headers.getlist("authorization")
+    if not given:
+        return Anonymous()
+    scheme, _, token = given[0].partition(" ")
+    if len(given) > 1 or scheme.lower() != "bearer" or not 0 < len(token) <= TOKEN_LIMIT:
+        raise Unauthenticated("Send one Authorization header: Bearer and a token.")
+    services = services_of(request)
+    return await services.authenticate(services.database, token, request.state.address)

@@ -1,0 +1,52 @@
+"""How a schema is put together: scalars, refusals, limits and masking are the same for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+from carnet_graphql.errors import EXCEPTION_HANDLERS
+from carnet_graphql.limits import Limits, ProductionLimits
+from carnet_graphql.masking import Masking
+from carnet_graphql.scalars import SCALARS
+
+
+class CarnetSchema(strawberry.Schema):
+    """A schema that leaves logging to `carnet_graphql.masking`."""
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Do nothing: Strawberry would log messages and tracebacks that may hold values."""
+
+
+def build(
+    query: type,
+    mutation: type | None = None,
+    subscription: type | None = None,
+    *,
+    types: Sequence[type] = (),
+    introspection: bool = True,
+) -> CarnetSchema:
+    """Return the schema of these roots.
+
+    Args:
+        query: root type of queries; inherits from `carnet_graphql.node.NodeQuery`.
+        mutation: root type of mutations.
+        subscription: root type of subscriptions.
+        types: types that no field names, only an interface does.
+        introspection: False hides the schema from clients, as in production.
+    """
+    return CarnetSchema(
+        query,
+        mutation,
+        subscription,
+        types=types,
+        config=StrawberryConfig(scalar_map=SCALARS),
+        extensions=[Masking, Limits if introspection else ProductionLimits],
+        exception_handlers=EXCEPTION_HANDLERS,
+    )

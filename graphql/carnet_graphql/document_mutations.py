@@ -1,0 +1,267 @@
+"""What a holder does with documents."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+
+from carnet.documents import actions
+from carnet.errors import NotFound as NotFoundRefusal
+from carnet.store.database import Work
+from carnet_graphql.codings import CodingInput
+from carnet_graphql.context import Info
+from carnet_graphql.documents import Document, DocumentCategory
+from carnet_graphql.errors import (
+    AccessDenied,
+    Conflict,
+    NotFound,
+    RecordClosed,
+    Unauthenticated,
+    ValidationFailed,
+)
+from carnet_graphql.idempotency import IdempotencyKey, idempotency_key, perform
+from carnet_graphql.node import load_node, read_id
+from carnet_graphql.records import Record
+
+
+@strawberry.input(description="What a holder says of a document.")
+class DocumentDescriptionInput:
+    """See `carnet.documents.actions.DocumentDraft`."""
+
+    title: str = strawberry.field(description="Title, 1 to 500 characters.")
+    category: DocumentCategory = strawberry.field(description="The folder to put it in.")
+    type: CodingInput | None = strawberry.field(
+        default=None, description="What kind of document it is."
+    )
+    language: str | None = strawberry.field(
+        default=None, description="Language of the content, such as fr-FR."
+    )
+    service_started_at: datetime | None = strawberry.field(
+        default=None, description="When the care that it tells of began."
+    )
+    service_ended_at: datetime | None = strawberry.field(
+        default=None, description="When the care that it tells of ended."
+    )
+
+    def value(self) -> actions.DocumentDraft:
+        """Return the input as the area's draft."""
+        return actions.DocumentDraft(
+            title=self.title,
+            category=self.category,
+            type=self.type.value() if self.type else None,
+            language=(self.language or "")[:35] or None,
+            service_started_at=self.service_started_at,
+            service_ended_at=self.service_ended_at,
+        )
+
+
+@strawberry.input(description="A new document of your record.")
+class AddDocumentInput:
+    """Input of `addDocument`."""
+
+    record_id: strawberry.ID = strawberry.field(description="The record.")
+    blob_id: UUID = strawberry.field(description="What `POST /blobs` answered.")
+    description: DocumentDescriptionInput = strawberry.field(description="What it is.")
+    idempotency_key: IdempotencyKey = idempotency_key()
+
+
+@strawberry.input(description="A new version of a document that you deposited.")
+class ReplaceDocumentInput:
+    """Input of `replaceDocument`."""
+
+    document_id: strawberry.ID = strawberry.field(description="The current version.")
+    blob_id: UUID = strawberry.field(description="What `POST /blobs` answered.")
+    description: DocumentDescriptionInput = strawberry.field(description="What it is now.")
+    idempotency_key: IdempotencyKey = idempotency_key()
+
+
+@strawberry.input(description="Other metadata for a document that you deposited.")
+class CorrectDocumentInput:
+    """Input of `correctDocument`."""
+
+    document_id: strawberry.ID = strawberry.field(description="The document.")
+    revision: int = strawberry.field(description="The revision that you saw.")
+    description: DocumentDescriptionInput = strawberry.field(description="What it should say.")
+    idempotency_key: IdempotencyKey = idempotency_key()
+
+
+@strawberry.input(description="Whether professionals see a document.")
+class MaskDocumentInput:
+    """Input of `maskDocument`."""
+
+    document_id: strawberry.ID = strawberry.field(description="The document, any version.")
+    masked: bool = strawberry.field(
+        default=True, description="True masks it from professionals, false shows it again."
+    )
+    idempotency_key: IdempotencyKey = idempotency_key()
+
+
+@strawberry.input(description="Which document to delete.")
+class DeleteDocumentInput:
+    """Input of `deleteDocument`."""
+
+    document_id: strawberry.ID = strawberry.field(description="A document that you deposited.")
+    idempotency_key: IdempotencyKey = idempotency_key()
+
+
+@strawberry.type(description="The document was stored.")
+class AddDocumentSuccess:
+    """Success of `addDocument`."""
+
+    document: Document = strawberry.field(description="The new document.")
+
+
+@strawberry.type(description="The new version was stored; the former one is kept.")
+class ReplaceDocumentSuccess:
+    """Success of `replaceDocument`."""
+
+    document: Document = strawberry.field(description="The new version.")
+
+
+@strawberry.type(description="The metadata was changed.")
+class CorrectDocumentSuccess:
+    """Success of `correctDocument`."""
+
+    document: Document = strawberry.field(description="The document as it is now.")
+
+
+@strawberry.type(description="The document was masked or shown, all its versions together.")
+class MaskDocumentSuccess:
+    """Success of `maskDocument`."""
+
+    document: Document = strawberry.field(description="The document as it is now.")
+
+
+@strawberry.type(description="The document, all its versions and their content were deleted.")
+class DeleteDocumentSuccess:
+    """Success of `deleteDocument`."""
+
+    deleted_document_id: strawberry.ID = strawberry.field(description="Its former id.")
+
+
+AddDocumentPayload = Annotated[
+    AddDocumentSuccess
+    | AccessDenied
+    | Conflict
+    | NotFound
+    | RecordClosed
+    | Unauthenticated
+    | ValidationFailed,
+    strawberry.union("AddDocumentPayload", description="What came of adding a document."),
+]
+ReplaceDocumentPayload = Annotated[
+    ReplaceDocumentSuccess
+    | AccessDenied
+    | Conflict
+    | NotFound
+    | RecordClosed
+    | Unauthenticated
+    | ValidationFailed,
+    strawberry.union("ReplaceDocumentPayload", description="What came of replacing a document."),
+]
+CorrectDocumentPayload = Annotated[
+    CorrectDocumentSuccess
+    | AccessDenied
+    | Conflict
+    | NotFound
+    | RecordClosed
+    | Unauthenticated
+    | ValidationFailed,
+    strawberry.union("CorrectDocumentPayload", description="What came of correcting a document."),
+]
+MaskDocumentPayload = Annotated[
+    MaskDocumentSuccess | AccessDenied | Conflict | NotFound | RecordClosed | Unauthenticated,
+    strawberry.union("MaskDocumentPayload", description="What came of masking a document."),
+]
+DeleteDocumentPayload = Annotated[
+    DeleteDocumentSuccess | AccessDenied | Conflict | NotFound | RecordClosed | Unauthenticated,
+    strawberry.union("DeleteDocumentPayload", description="What came of deleting a document."),
+]
+
+
+async def _seen(info: Info, key: UUID) -> Document:
+    document = await load_node(info.context, Document, key)
+    if document is None:
+        raise NotFoundRefusal()
+    return document
+
+
+@strawberry.type
+class DocumentMutation:
+    """Mutations of documents."""
+
+    @strawberry.mutation(description="Make an uploaded file a document of your record.")
+    async def add_document(self, info: Info, input: AddDocumentInput) -> AddDocumentPayload:
+        """Add a document."""
+        record_id = read_id(input.record_id, Record, "recordId")
+        draft = input.description.value()
+
+        async def act(work: Work) -> UUID:
+            context = info.context
+            document = await actions.deposit(
+                context.actor, work, context.blobs, record_id, input.blob_id, draft
+            )
+            return document.id
+
+        return AddDocumentSuccess(document=await _seen(info, await perform(info, input, act)))
+
+    @strawberry.mutation(description="Put a new version in the place of one that you deposited.")
+    async def replace_document(
+        self, info: Info, input: ReplaceDocumentInput
+    ) -> ReplaceDocumentPayload:
+        """Replace a document."""
+        document_id = read_id(input.document_id, Document, "documentId")
+        draft = input.description.value()
+
+        async def act(work: Work) -> UUID:
+            context = info.context
+            document = await actions.replace(
+                context.actor, work, context.blobs, document_id, input.blob_id, draft
+            )
+            return document.id
+
+        return ReplaceDocumentSuccess(document=await _seen(info, await perform(info, input, act)))
+
+    @strawberry.mutation(description="Change the metadata of a document that you deposited.")
+    async def correct_document(
+        self, info: Info, input: CorrectDocumentInput
+    ) -> CorrectDocumentPayload:
+        """Correct a document's metadata."""
+        document_id = read_id(input.document_id, Document, "documentId")
+        draft = input.description.value()
+
+        async def act(work: Work) -> UUID:
+            actor = info.context.actor
+            return (await actions.correct(actor, work, document_id, draft, input.revision)).id
+
+        return CorrectDocumentSuccess(document=await _seen(info, await perform(info, input, act)))
+
+    @strawberry.mutation(description="Mask a document from professionals, or show it again.")
+    async def mask_document(self, info: Info, input: MaskDocumentInput) -> MaskDocumentPayload:
+        """Mask a document."""
+        document_id = read_id(input.document_id, Document, "documentId")
+
+        async def act(work: Work) -> UUID:
+            actor = info.context.actor
+            return (await actions.set_masked(actor, work, document_id, input.masked)).id
+
+        return MaskDocumentSuccess(document=await _seen(info, await perform(info, input, act)))
+
+    @strawberry.mutation(
+        description="Delete a document that you deposited, with all versions and their content."
+        " What others deposited can be masked."
+    )
+    async def delete_document(
+        self, info: Info, input: DeleteDocumentInput
+    ) -> DeleteDocumentPayload:
+        """Delete a document."""
+        document_id = read_id(input.document_id, Document, "documentId")
+
+        async def act(work: Work) -> UUID:
+            return await actions.remove(info.context.actor, work, document_id)
+
+        await perform(info, input, act)
+        return DeleteDocumentSuccess(deleted_document_id=input.document_id)

@@ -1,0 +1,196 @@
+"""Refusals as GraphQL types: the one place that maps `carnet.errors` to the schema.
+
+A mutation declares in its payload union which refusals a client can meet; its resolver simply
+raises, and `EXCEPTION_HANDLERS` turn the exception into the member of the union::
+
+    DepositDocumentPayload = Annotated[
+        DepositDocumentSuccess | ValidationFailed | Conflict | RecordClosed | NotFound,
+        strawberry.union("DepositDocumentPayload", description="…"),
+    ]
+
+A refusal that the union does not name, and every refusal of a query, becomes a top-level error
+with its code in ``extensions.code`` (see `carnet_graphql.masking`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+import strawberry
+from strawberry.types.field import StrawberryField
+from strawberry.utils.str_converters import to_camel_case
+
+from carnet import errors
+
+
+@strawberry.enum(description="Why something was refused. Codes are stable.")
+class ErrorCode(Enum):
+    """The codes of all refusals, with the first line of each refusal's docstring."""
+
+    UNAUTHENTICATED = strawberry.enum_value(
+        "UNAUTHENTICATED", description="No valid session came with the request."
+    )
+    SIGN_IN_FAILED = strawberry.enum_value(
+        "SIGN_IN_FAILED", description="The login or the password is wrong."
+    )
+    RATE_LIMITED = strawberry.enum_value(
+        "RATE_LIMITED", description="Too many attempts; wait before trying again."
+    )
+    NOT_FOUND = strawberry.enum_value(
+        "NOT_FOUND", description="There is no such thing, or it is not yours to see."
+    )
+    ACCESS_DENIED = strawberry.enum_value(
+        "ACCESS_DENIED", description="You may see it, but this action is not allowed."
+    )
+    VALIDATION_FAILED = strawberry.enum_value(
+        "VALIDATION_FAILED", description="The input is not valid."
+    )
+    BAD_CURSOR = strawberry.enum_value(
+        "BAD_CURSOR", description="Not a cursor of this list in this order."
+    )
+    BAD_ID = strawberry.enum_value(
+        "BAD_ID", description="Not an id that Carnet gave to such an object."
+    )
+    CONFLICT = strawberry.enum_value(
+        "CONFLICT",
+        description="It was changed meanwhile, or the idempotency key was used for something else.",
+    )
+    RECORD_CLOSED = strawberry.enum_value(
+        "RECORD_CLOSED", description="The record's state allows no such action."
+    )
+    QUOTA_EXCEEDED = strawberry.enum_value(
+        "QUOTA_EXCEEDED", description="A limit on size or number is reached."
+    )
+    PAYLOAD_TOO_LARGE = strawberry.enum_value(
+        "PAYLOAD_TOO_LARGE", description="The body is larger than allowed."
+    )
+    UNSUPPORTED_MEDIA_TYPE = strawberry.enum_value(
+        "UNSUPPORTED_MEDIA_TYPE", description="No reader for this content type."
+    )
+
+
+@strawberry.interface(description="An expected refusal that a client can act on.")
+class UserError:
+    """What all refusals have."""
+
+    code: ErrorCode = strawberry.field(description="Why, for programs.")
+    message: str = strawberry.field(description="Why, for people, in English.")
+    path: list[str] | None = strawberry.field(
+        description="Which field of the input is meant, from the outside in."
+    )
+
+
+@strawberry.type(description="No valid session came with the request.")
+class Unauthenticated(UserError):
+    """See `carnet.errors.Unauthenticated`."""
+
+
+@strawberry.type(description="The login or the password is wrong; which one is not said.")
+class SignInFailed(UserError):
+    """See `carnet.errors.SignInFailed`."""
+
+
+@strawberry.type(description="Too many attempts.")
+class RateLimited(UserError):
+    """See `carnet.errors.RateLimited`."""
+
+    retry_after: int = strawberry.field(description="Seconds to wait before the next attempt.")
+
+
+@strawberry.type(description="There is no such thing, or it is not yours: the two are one answer.")
+class NotFound(UserError):
+    """See `carnet.errors.NotFound`."""
+
+
+@strawberry.type(description="You may see it, but this action is not allowed.")
+class AccessDenied(UserError):
+    """See `carnet.errors.AccessDenied`."""
+
+    rule: str = strawberry.field(description="The rule that decided.")
+
+
+@strawberry.type(description="The input is not valid; `path` says which field.")
+class ValidationFailed(UserError):
+    """See `carnet.errors.ValidationFailed`."""
+
+
+@strawberry.type(
+    description="It was changed meanwhile, or the idempotency key was used for something else."
+)
+class Conflict(UserError):
+    """See `carnet.errors.Conflict`."""
+
+
+@strawberry.type(description="The record's state allows no such action.")
+class RecordClosed(UserError):
+    """See `carnet.errors.RecordClosed`."""
+
+
+@strawberry.type(description="A limit on size or number is reached.")
+class QuotaExceeded(UserError):
+    """See `carnet.errors.QuotaExceeded`."""
+
+
+@strawberry.type(description="The body is larger than allowed.")
+class PayloadTooLarge(UserError):
+    """See `carnet.errors.PayloadTooLarge`."""
+
+
+@strawberry.type(description="No reader for this content type.")
+class UnsupportedMediaType(UserError):
+    """See `carnet.errors.UnsupportedMediaType`."""
+
+
+ERROR_TYPES: dict[type[errors.Refusal], type[UserError]] = {
+    errors.Unauthenticated: Unauthenticated,
+    errors.SignInFailed: SignInFailed,
+    errors.RateLimited: RateLimited,
+    errors.NotFound: NotFound,
+    errors.AccessDenied: AccessDenied,
+    errors.ValidationFailed: ValidationFailed,
+    errors.Conflict: Conflict,
+    errors.RecordClosed: RecordClosed,
+    errors.QuotaExceeded: QuotaExceeded,
+    errors.PayloadTooLarge: PayloadTooLarge,
+    errors.UnsupportedMediaType: UnsupportedMediaType,
+}
+
+_EXTRAS: dict[type[errors.Refusal], Callable[[Any], dict[str, Any]]] = {
+    errors.RateLimited: lambda error: {"retry_after": error.retry_after},
+    errors.AccessDenied: lambda error: {"rule": error.rule},
+}
+
+
+def graphql_path(path: tuple[str, ...]) -> list[str] | None:
+    """Return a refusal's path in the schema's spelling, or None when it names no field."""
+    return [to_camel_case(name) for name in path] or None
+
+
+def user_error(error: errors.Refusal) -> UserError:
+    """Return the refusal as its GraphQL object."""
+    kind = next(kind for kind in type(error).__mro__ if kind in ERROR_TYPES)
+    extra = _EXTRAS.get(kind, lambda _: {})(error)
+    return ERROR_TYPES[kind](
+        code=ErrorCode(error.code), message=error.message, path=graphql_path(error.path), **extra
+    )
+
+
+class RefusalHandler:
+    """Answers one kind of refusal with its type, on fields whose payload union names the type."""
+
+    def __init__(self, refusal: type[errors.Refusal], kind: type[UserError]) -> None:
+        self.exception_type = refusal
+        self.error_type = kind
+
+    def handle(
+        self, exception: Exception, *, field: StrawberryField, info: strawberry.Info
+    ) -> UserError | None:
+        """Return the refusal as its GraphQL object."""
+        return user_error(exception) if isinstance(exception, errors.Refusal) else None
+
+
+EXCEPTION_HANDLERS: list[strawberry.ExceptionHandler[Any]] = [
+    RefusalHandler(refusal, kind) for refusal, kind in ERROR_TYPES.items()
+]

@@ -1,0 +1,30 @@
+"""The schema: the roots of all areas put together."""
+
+from __future__ import annotations
+
+import strawberry
+
+from carnet_graphql.assembly import CarnetSchema, build
+from carnet_graphql.document_mutations import DocumentMutation
+from carnet_graphql.intake import IntakeMutation
+from carnet_graphql.node import NodeQuery
+from carnet_graphql.people import PeopleQuery
+from carnet_graphql.people_mutations import PeopleMutation
+from carnet_graphql.profile import SECTION_TYPES
+from carnet_graphql.profile_mutations import ProfileMutation
+from carnet_graphql.records import RecordQuery
+
+
+@strawberry.type(description="Everything that can be asked.")
+class Query(PeopleQuery, RecordQuery, NodeQuery):
+    """Root of queries."""
+
+
+@strawberry.type(description="Everything that can be done. Each field answers with a union.")
+class Mutation(PeopleMutation, ProfileMutation, DocumentMutation, IntakeMutation):
+    """Root of mutations."""
+
+
+def schema(*, introspection: bool = True) -> CarnetSchema:
+    """Return the schema; without introspection, as production serves it."""
+    return build(Query, Mutation, types=[*SECTION_TYPES.values()], introspection=introspection)
