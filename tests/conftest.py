@@ -26,8 +26,10 @@ from sqlalchemy import URL
 from carnet.clock import MovableClock
 from carnet.errors import UserMistake
 from carnet.store import migrate
+from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet.store.embedded import EmbeddedPostgres, hold
+from carnet.store.keys import FileKeyProvider
 
 TEMPLATE = "carnet_template"
 ROOT = Path(__file__).parent.parent
@@ -147,6 +149,21 @@ async def database(owner_url: URL, clock: MovableClock) -> AsyncIterator[Databas
     await database.close()
 
 
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A data folder, not yet made, for a test that starts a PostgreSQL or a server of its own.
+
+    Under root, PostgreSQL's system user can enter it; it cannot enter ``tmp_path``.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="carnet-test-", dir=_fast_folder()))
+    folder.chmod(0o711)
+    yield folder / "data"
+    left = EmbeddedPostgres.attach(folder / "data")
+    if left is not None:
+        left.stop()
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="session")
 def samples() -> Path:
     """The folder of real sample files: ``CARNET_SAMPLES``, or else ``../shared/data``."""
@@ -154,3 +171,10 @@ def samples() -> Path:
     if not folder.is_dir():
         pytest.skip("no real sample files here: set CARNET_SAMPLES to their folder")
     return folder
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> BlobStore:
+    """A blob store on a folder of this test."""
+    keys = FileKeyProvider.open(None, tmp_path, may_create=True)
+    return BlobStore.open(None, tmp_path, keys)

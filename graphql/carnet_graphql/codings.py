@@ -18,8 +18,8 @@ CODE_LIMIT = 200  # characters of a system or a code
 class Locale(Enum):
     """Languages that the shipped tables speak."""
 
-    FR = strawberry.enum_value("fr", description="French.")
-    EN = strawberry.enum_value("en", description="English.")
+    FR = "fr"
+    EN = "en"
 
 
 InLocale = Annotated[Locale, strawberry.argument(description="The language wanted.")]

@@ -15,10 +15,10 @@ A connection field takes the four Relay arguments and hands them on::
             arguments=(wanted,),
         )
 
-with the two area queries ``pages(actor, work, ids, request, order, *arguments) -> {id: Page[Row]}``,
-and ``counts(actor, work, ids, *arguments) -> {id: int}``. However many records an operation visits,
-each of the two runs once (see `Context.load`), and ``counts`` only when ``totalCount`` is
-selected.
+with the two area queries ``pages(actor, work, ids, request, order, *arguments)`` that returns
+``{id: Page[Row]}`` and ``counts(actor, work, ids, *arguments)`` that returns ``{id: int}``.
+However many records an operation visits, each of the two runs once (see `Context.load`), and
+``counts`` only when ``totalCount`` is selected.
 """
 
 from __future__ import annotations

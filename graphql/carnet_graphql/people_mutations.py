@@ -43,7 +43,9 @@ class ChangePasswordInput:
     """Input of `changePassword`."""
 
     current_password: str = strawberry.field(description="The password you have.")
-    new_password: str = strawberry.field(description="The password you want, 12 characters or more.")
+    new_password: str = strawberry.field(
+        description="The password you want: at least 12 characters."
+    )
 
 
 @strawberry.type(description="You are signed in.")

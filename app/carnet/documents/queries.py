@@ -54,7 +54,7 @@ async def contents_of(
         .order_by(DocumentContent.document_id, DocumentContent.part)
     )
     parts: dict[UUID, list[tuple[DocumentContent, Blob]]] = defaultdict(list)
-    for content, blob in (await work.session.execute(statement)).tuples():
+    for content, blob in await work.session.execute(statement):
         parts[content.document_id].append((content, blob))
     return parts
 
@@ -77,7 +77,7 @@ async def content(
             visible_to(actor, work.now),
         )
     )
-    found = (await work.session.execute(statement)).tuples().one_or_none()
+    found = (await work.session.execute(statement)).one_or_none()
     if found is None:
         raise NotFound()
     return found

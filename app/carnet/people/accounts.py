@@ -58,7 +58,7 @@ async def create_account(
     if password is not None and login is None:
         raise ValidationFailed("A password needs a login.", path=("login",))
     name = None if login is None else normalized_login(login)
-    if name is not None and _LOGIN.fullmatch(name) is None:
+    if name is not None and not is_login(name):
         raise ValidationFailed(
             "A login has 3 to 254 letters, digits and the signs . _ + @ -", path=("login",)
         )
@@ -149,6 +149,11 @@ async def disable_account(actor: Actor, work: Work, account_id: UUID) -> None:
     if disabled is None:
         raise NotFound()
     await end_sessions(work, account_id)
+
+
+def is_login(login: str) -> bool:
+    """Tell whether an account may have this normalized login."""
+    return _LOGIN.fullmatch(login) is not None
 
 
 def normalized_login(login: str) -> str:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from carnet.errors import NotFound, SignInFailed
-from carnet.people.accounts import LOGIN_LIMIT, normalized_login
+from carnet.people.accounts import LOGIN_LIMIT, is_login, normalized_login
 from carnet.people.actor import Actor, Assurance, Operator, Patient, Professional
 from carnet.people.attempts import Attempts
 from carnet.people.passwords import PasswordHash, Passwords, acceptable
@@ -109,6 +109,8 @@ async def change_password(actor: Actor, gate: Gate, current: str, new: str, addr
 
 
 async def _account_of(database: Database, login: str) -> Account | None:
+    if not is_login(login):
+        return None
     async with database.read() as work:
         return await work.session.scalar(
             select(Account).where(Account.login == login, Account.disabled_at.is_(None))

@@ -68,10 +68,27 @@ def key_valid(identifier: Identifier) -> bool | None:
     if found is None:
         return False
     number, key = found.groups()
-    if key is None:
-        return None
+    return None if key is None else key == _key(number)
+
+
+def spellings(identifier: Identifier) -> tuple[Identifier, ...]:
+    """Return the forms under which a number may be stored, the shortest first.
+
+    A NIR comes with its key and without; a wrong key stays a form of its own.
+    """
+    identifier = normalize(identifier)
+    found = _NIR.fullmatch(identifier.value) if identifier.system in _WITH_KEY else None
+    if found is None:
+        return (identifier,)
+    number = found[1]
+    values = dict.fromkeys((number, number + _key(number), identifier.value))
+    return tuple(Identifier(identifier.system, value) for value in values)
+
+
+def _key(number: str) -> str:
+    """Return the two digits that follow the 13 characters of a NIR."""
     department = {"2A": "19", "2B": "18"}.get(number[5:7], number[5:7])
-    return int(key) == 97 - int(number[:5] + department + number[7:]) % 97
+    return f"{97 - int(number[:5] + department + number[7:]) % 97:02d}"
 
 
 def rpps_valid(rpps: str) -> bool:

@@ -13,11 +13,17 @@ The file is TOML, with one table for each provider::
     issuer = "https://auth.esw.esante.gouv.fr/auth/realms/esante-wallet"
     jwks_uri = "https://auth.esw.esante.gouv.fr/auth/realms/esante-wallet/protocol/openid-connect/certs"
     audience = "carnet"
+    audience_claim = "azp"
     algorithms = ["RS256"]
     kind = "professional"
     token_type = "keycloak"
     subject_claim = "SubjectNameID"
     leeway_seconds = 30
+
+``audience_claim`` is ``aud`` unless a provider names no audience in its tokens, as Pro Santé
+Connect does not; ``azp`` then names the client that asked for the token, which must be our own.
+An opaque access token cannot be verified here; a provider that gives those stands behind a broker
+such as Keycloak.
 """
 
 from __future__ import annotations
@@ -36,7 +42,7 @@ import orjson
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
-from joserfc.jwt import JWTClaimsRegistry
+from joserfc.jwt import ClaimsOption, JWTClaimsRegistry
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -89,6 +95,7 @@ class Provider:
     algorithms: tuple[str, ...]
     kind: AccountKind
     token_type: TokenType
+    audience_claim: str = "aud"
     subject_claim: str = "sub"
     leeway_seconds: int = 30
 
@@ -146,20 +153,19 @@ def verify(token: str, provider: Provider, key: PublicKey, now: int) -> dict[str
     """
     header, _ = _unverified(token)
     _check_header(provider, header)
+    expected: dict[str, ClaimsOption] = {
+        "iss": {"essential": True, "value": provider.issuer},
+        provider.audience_claim: {"essential": True, "value": provider.audience},
+        "sub": {"essential": True},
+        "exp": {"essential": True},
+        "iat": {"essential": True},
+    }
     try:
         verified = jws.deserialize_compact(
             token, key, registry=JWSRegistry(algorithms=provider.algorithms)
         )
         claims = orjson.loads(verified.payload)
-        JWTClaimsRegistry(
-            now,
-            provider.leeway_seconds,
-            iss={"essential": True, "value": provider.issuer},
-            aud={"essential": True, "value": provider.audience},
-            sub={"essential": True},
-            exp={"essential": True},
-            iat={"essential": True},
-        ).validate(claims)
+        JWTClaimsRegistry(now, provider.leeway_seconds, **expected).validate(claims)
     except (JoseError, ValueError, TypeError, OverflowError, RecursionError):
         raise Unauthenticated() from None
     if ONLY_IN_ID_TOKENS & claims.keys():
@@ -199,31 +205,34 @@ def _provider(path: Path, number: int, table: Any) -> Provider:
     if not isinstance(table, dict):
         raise mistake("it must be a [[provider]] table")
     texts = ("name", "issuer", "jwks_uri", "audience", "kind", "token_type")
-    optional: dict[str, Any] = {"subject_claim": "sub", "leeway_seconds": 30}
+    optional: dict[str, Any] = {
+        "audience_claim": "aud",
+        "subject_claim": "sub",
+        "leeway_seconds": 30,
+    }
     unknown = table.keys() - {*texts, "algorithms", *optional}
     if unknown:
         raise mistake(f"there is no setting {min(unknown)!r}")
     given = optional | table
-    for key in (*texts, "subject_claim"):
+    for key in (*texts, "audience_claim", "subject_claim"):
         if not isinstance(given.get(key), str) or not given[key].strip():
             raise mistake(f"{key} must be a text")
     algorithms = given.get("algorithms")
     if not isinstance(algorithms, list) or not algorithms:
         raise mistake("algorithms must be a list such as ['RS256']")
     for algorithm in algorithms:
-        if algorithm not in ALGORITHMS:
+        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
             raise mistake(f"algorithm {algorithm!r} is not one of {', '.join(sorted(ALGORITHMS))}")
     for key in ("issuer", "jwks_uri"):
-        url = urlsplit(given[key])
-        if not url.hostname or not (
-            url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK)
-        ):
+        if not _is_safe_address(given[key]):
             raise mistake(f"{key} must be an https:// address")
     kinds = {"patient": AccountKind.PATIENT, "professional": AccountKind.PROFESSIONAL}
     if given["kind"] not in kinds:
         raise mistake("kind must be patient or professional")
     if given["token_type"] not in list(TokenType):
         raise mistake("token_type must be at+jwt or keycloak")
+    if given["audience_claim"] not in {"aud", "azp"}:
+        raise mistake("audience_claim must be aud or azp")
     if _CLAIM.fullmatch(given["subject_claim"]) is None:
         raise mistake("subject_claim is not the name of a claim")
     leeway = given["leeway_seconds"]
@@ -237,9 +246,20 @@ def _provider(path: Path, number: int, table: Any) -> Provider:
         algorithms=tuple(algorithms),
         kind=kinds[given["kind"]],
         token_type=TokenType(given["token_type"]),
+        audience_claim=given["audience_claim"],
         subject_claim=given["subject_claim"],
         leeway_seconds=leeway,
     )
+
+
+def _is_safe_address(text: str) -> bool:
+    """Tell whether nobody on the way can change what this address answers."""
+    try:
+        url = urlsplit(text)
+        host, _ = url.hostname, url.port
+    except ValueError:
+        return False
+    return bool(host) and (url.scheme == "https" or (url.scheme == "http" and host in LOOPBACK))
 
 
 def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:

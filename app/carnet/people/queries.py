@@ -13,7 +13,7 @@ from carnet.errors import NotFound, Unauthenticated
 from carnet.people.actor import Actor, Anonymous, Operator, Patient, Professional
 from carnet.people.actor import Publisher as PublisherActor
 from carnet.people.claims import Candidate, Claim, Traits
-from carnet.people.identifiers import is_national, normalize
+from carnet.people.identifiers import is_national, normalize, spellings
 from carnet.people.rules import Recognized, recognize
 from carnet.people.sessions import live
 from carnet.people.tables import (
@@ -30,6 +30,7 @@ from carnet.store.keyset import Order, Page, PageRequest, paginate
 from carnet.values import Identifier
 
 IDENTIFIERS_LIMIT = 20  # of one claim; real ones carry up to ten
+IDENTIFIER_LENGTH = 255  # characters of a system or value; longer ones are passed over
 CANDIDATES_LIMIT = 20  # persons for one number; placeholders such as 999-99-9999 have many
 SESSIONS_NEWEST = Order("sessions.newest", Session.created_at.desc(), Session.id.desc())
 
@@ -178,7 +179,8 @@ async def find_claimed(work: Work, claims: Sequence[Claim]) -> list[list[Candida
     wanted = {
         (identifier, claim.birth_date.text if claim.birth_date else None)
         for claim in claims
-        for identifier in claimed_identifiers(claim)
+        for claimed in claimed_identifiers(claim)
+        for identifier in spellings(claimed)
     }
     holders = await _holders(work, wanted)
     ids = {person_id for found in holders.values() for person_id, _ in found}
@@ -195,9 +197,10 @@ async def find_claimed(work: Work, claims: Sequence[Claim]) -> list[list[Candida
     for claim in claims:
         born = claim.birth_date.text if claim.birth_date else None
         shares: dict[UUID, bool] = {}
-        for identifier in claimed_identifiers(claim):
-            for person_id, is_theirs in holders.get((identifier, born), ()):
-                shares[person_id] = shares.get(person_id, False) or is_theirs
+        for claimed in claimed_identifiers(claim):
+            for identifier in spellings(claimed):
+                for person_id, is_theirs in holders.get((identifier, born), ()):
+                    shares[person_id] = shares.get(person_id, False) or is_theirs
         answer.append(
             [
                 Candidate(key, traits_of(people[key]), shared, tuple(national[key]))
@@ -210,8 +213,15 @@ async def find_claimed(work: Work, claims: Sequence[Claim]) -> list[list[Candida
 def claimed_identifiers(claim: Claim) -> list[Identifier]:
     """Return a claim's identifiers in normal form, each once, national first, at most 20."""
     normal = dict.fromkeys(normalize(identifier) for identifier in claim.identifiers)
-    whole = [identifier for identifier in normal if identifier.system and identifier.value]
+    whole = [found for found in normal if _is_storable(found.system, found.value)]
     return sorted(whole, key=lambda found: not is_national(found.system))[:IDENTIFIERS_LIMIT]
+
+
+def _is_storable(*texts: str) -> bool:
+    """Tell whether PostgreSQL can hold the texts and index them."""
+    return all(
+        0 < len(text) <= IDENTIFIER_LENGTH and text.isprintable() and text.strip() for text in texts
+    )
 
 
 def traits_of(row: Person) -> Traits:

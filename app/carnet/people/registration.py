@@ -1,7 +1,8 @@
 """Registers persons as publishers name them, so that parallel submissions make one person.
 
-Most claims mean somebody registered, which takes no lock. For the others, locks on their numbers
-are taken in one fixed order, and everything is looked at again under them.
+Most claims mean somebody registered by numbers that are known, which takes no lock. For the
+others, locks on their numbers are taken in one fixed order, and everything is looked at again
+under them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from carnet.errors import AccessDenied, Conflict, NotFound, Unauthenticated, Val
 from carnet.people.actor import Actor, Anonymous, Operator
 from carnet.people.actor import Publisher as PublisherActor
 from carnet.people.claims import Claim
-from carnet.people.identifiers import is_national, key_valid
+from carnet.people.identifiers import is_national, key_valid, spellings
 from carnet.people.queries import claimed_identifiers, recognize_claims
 from carnet.people.rules import Recognition, Recognized
 from carnet.people.tables import Person, PersonIdentifier, Publisher
@@ -63,21 +64,15 @@ async def register_persons(actor: Actor, work: Work, claims: Sequence[Claim]) ->
     may_register = await _may_register(actor, work)
     found = await recognize_claims(work, claims)
     if may_register:
-        missing = [
+        known = await _known_identifiers(work, found)
+        unsettled = [
             index
             for index, (claim, seen) in enumerate(zip(claims, found, strict=True))
-            if seen.kind is Recognition.UNKNOWN and _can_register(claim)
+            if not claim.is_reference and _is_unsettled(claim, seen, known)
         ]
-        await _lock(work, (claims[index] for index in missing))
-        for index in missing:
-            found[index] = await _find_or_insert(work, claims[index])
-        learned = [
-            (seen.person_id, claim)
-            for claim, seen in zip(claims, found, strict=True)
-            if seen.kind is Recognition.FOUND and seen.person_id and not claim.is_reference
-        ]
-        for person_id, claim in learned:
-            await _insert_identifiers(work, person_id, claim)
+        await _lock(work, (claims[index] for index in unsettled))
+        for index in unsettled:
+            found[index] = await _settle(work, claims[index])
     return [
         Registration(seen.kind, seen.person_id, claim.has_invalid_key, seen.unsure)
         for claim, seen in zip(claims, found, strict=True)
@@ -123,24 +118,45 @@ async def _may_register(actor: Actor, work: Work) -> bool:
             raise AccessDenied("people.only-publishers-register", "Only publishers name persons.")
 
 
+async def _known_identifiers(
+    work: Work, found: Sequence[Recognized]
+) -> set[tuple[UUID, Identifier]]:
+    ids = {seen.person_id for seen in found if seen.person_id}
+    rows = await work.session.execute(
+        select(PersonIdentifier.person_id, PersonIdentifier.system, PersonIdentifier.value).where(
+            PersonIdentifier.person_id.in_(ids)
+        )
+    )
+    return {(person_id, Identifier(system, value)) for person_id, system, value in rows}
+
+
+def _is_unsettled(claim: Claim, seen: Recognized, known: set[tuple[UUID, Identifier]]) -> bool:
+    """Tell whether the claim brings a person, or a number of a known one."""
+    if seen.person_id is None:
+        return seen.kind is Recognition.UNKNOWN and _can_register(claim)
+    return any((seen.person_id, number) not in known for number in claimed_identifiers(claim))
+
+
 def _can_register(claim: Claim) -> bool:
-    named = (claim.birth_family_name or claim.used_family_name or "").strip()
-    return bool(named) and not claim.is_reference and bool(claimed_identifiers(claim))
+    return bool(_family_name(claim)) and bool(claimed_identifiers(claim))
 
 
-async def _find_or_insert(work: Work, claim: Claim) -> Recognized:
+async def _settle(work: Work, claim: Claim) -> Recognized:
     """Look again, under the locks: another transaction or an earlier claim may have made them."""
     (seen,) = await recognize_claims(work, [claim])
-    if seen.kind is not Recognition.UNKNOWN:
+    if seen.person_id is not None:
+        await _insert_identifiers(work, seen.person_id, claim)
+        return seen
+    if seen.kind is not Recognition.UNKNOWN or not _can_register(claim):
         return seen
     person = Person(
         id=work.new_id(),
-        birth_family_name=_name(claim.birth_family_name or claim.used_family_name),
+        birth_family_name=_family_name(claim),
         used_family_name=_name(claim.used_family_name) or None,
         given_names=[_name(name) for name in claim.given_names[:NAMES_LIMIT] if _name(name)],
         birth_date=claim.birth_date,
         sex=claim.sex,
-        birth_place_code=claim.birth_place_code,
+        birth_place_code=_name(claim.birth_place_code) or None,
         deceased_on=claim.deceased_on,
         is_deceased=claim.is_deceased or claim.deceased_on is not None,
         created_at=work.now,
@@ -176,9 +192,15 @@ async def _lock(work: Work, claims: Iterable[Claim]) -> None:
 
 
 def _lock_number(identifier: Identifier) -> int:
-    name = f"{identifier.system}|{identifier.value}".encode()
+    one = spellings(identifier)[0]  # all forms of a number share a lock
+    name = f"{one.system}|{one.value}".encode()
     return LOCKS_BASE + int.from_bytes(hashlib.sha256(name).digest()[:8]) % LOCKS
 
 
+def _family_name(claim: Claim) -> str:
+    return _name(claim.birth_family_name) or _name(claim.used_family_name)
+
+
 def _name(name: str | None) -> str:
-    return (name or "").strip()[:NAME_LIMIT]
+    """Return what of a name can be shown and stored."""
+    return "".join(c for c in name or "" if c.isprintable()).strip()[:NAME_LIMIT]

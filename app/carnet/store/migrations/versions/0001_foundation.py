@@ -1,4 +1,4 @@
-"""foundation."""
+"""Foundation."""
 
 from __future__ import annotations
 

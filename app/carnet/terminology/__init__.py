@@ -1,0 +1,1 @@
+"""What codes mean: diseases, vaccines, kinds of documents, value sets. Shipped, and loaded."""

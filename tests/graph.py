@@ -1,0 +1,46 @@
+"""Runs GraphQL operations against the real schema, stores and database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from argon2 import Parameters, Type
+
+from carnet.people.actions import Gate
+from carnet.people.actor import Actor
+from carnet.people.attempts import Attempts
+from carnet.people.passwords import Passwords
+from carnet.settings import Settings
+from carnet.store.blobs import BlobStore
+from carnet.store.database import Database
+from carnet_graphql.context import Context
+from carnet_graphql.schema import schema
+
+SCHEMA = schema()
+CHEAP = Parameters(Type.ID, 19, 16, 16, 1, 8, 1)  # argon2id, so that tests are quick
+
+
+async def execute(
+    database: Database, blobs: BlobStore, actor: Actor, query: str, **variables: Any
+) -> tuple[Any, list[dict[str, Any]]]:
+    """Return data and errors of an operation."""
+    context = Context(
+        actor=actor,
+        database=database,
+        blobs=blobs,
+        gate=Gate(database, Passwords(CHEAP), Attempts(database, b"k" * 32)),
+        settings=Settings(),
+        address="127.0.0.1",
+        correlation_id="test",
+    )
+    result = await SCHEMA.execute(query, variables, context_value=context)
+    return result.data, [dict(error.formatted) for error in result.errors or []]
+
+
+async def data(
+    database: Database, blobs: BlobStore, actor: Actor, query: str, **variables: Any
+) -> Any:
+    """Return the data of an operation that has no errors."""
+    found, errors = await execute(database, blobs, actor, query, **variables)
+    assert errors == []
+    return found
