@@ -1,5 +1,22 @@
-"""The ``carnet`` command."""
+"""The ``carnet`` command: one module per group of commands.
+
+Modules here import at the top only what is quick to load; each command imports what it runs, so
+that ``carnet --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
 
 
 def main() -> None:
-    """Run the command."""
+    """Run the command and exit with its code."""
+    from carnet.cli.faults import run
+    from carnet.cli.root import carnet
+
+    # A killed command and a closed terminal end like Ctrl-C: what was started is stopped.
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+    sys.exit(run(carnet, sys.argv[1:]))

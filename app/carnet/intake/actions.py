@@ -129,9 +129,9 @@ async def _land(
         items=[item.as_json() for item in items],
         received_at=work.now,
     )
-    statement = statement.on_conflict_do_update(
+    renewed = statement.on_conflict_do_update(
         index_elements=["publisher_id", "sha256"],
         set_={"is_settled": statement.excluded.is_settled, "items": statement.excluded["items"]},
-    ).returning(Submission.id)
-    standing = await work.session.scalar(statement)
+    )
+    standing = await work.session.scalar(renewed.returning(Submission.id))
     return Receipt(standing or receipt.submission_id, reading.format, items)

@@ -79,9 +79,10 @@ DOSES_NEWEST = Order("immunizations.newest", Immunization.sort_on.desc(), Immuni
 DOSES_OLDEST = Order("immunizations.oldest", Immunization.sort_on, Immunization.id)
 
 
-async def record_of(actor: Actor, work: Work) -> Record | None:
-    """Return the actor's own record, or None when there is none to see."""
-    return (await work.session.scalars(select(Record).where(visible_to(actor)))).one_or_none()
+async def of_persons(actor: Actor, work: Work, person_ids: Collection[UUID]) -> dict[UUID, Record]:
+    """Return the records of these persons that the actor sees."""
+    statement = select(Record).where(Record.person_id.in_(person_ids), visible_to(actor))
+    return {row.person_id: row for row in await work.session.scalars(statement)}
 
 
 async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Record]:

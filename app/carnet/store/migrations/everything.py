@@ -10,7 +10,8 @@ import carnet.documents.tables
 import carnet.intake.tables
 import carnet.people.tables
 import carnet.records.tables
-import carnet.store.tables  # noqa: F401 — importing a module registers its tables
+import carnet.store.tables
+import carnet.terminology.tables  # noqa: F401 — importing a module registers its tables
 from carnet.store.base import Base
 
 METADATA = Base.metadata

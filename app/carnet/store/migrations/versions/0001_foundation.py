@@ -144,6 +144,24 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "terminology_concepts",
+        sa.Column("system", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("display", sa.Text(), nullable=False),
+        sa.Column("value_set", sa.Text(), nullable=False),
+        sa.Column("loaded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("system", "code", name=op.f("pk_terminology_concepts")),
+    )
+    op.create_table(
+        "terminology_vaccines",
+        sa.Column("system", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("disease_codes", postgresql.ARRAY(sa.TEXT()), nullable=False),
+        sa.Column("loaded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("system", "code", name=op.f("pk_terminology_vaccines")),
+    )
+    op.create_table(
         "person_identifiers",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=False),

@@ -1,0 +1,46 @@
+"""The application put together: stores, schema, routes and who may come in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from starlette.applications import Starlette
+
+from carnet.cli.workspace import Workspace
+from carnet.http import content, intake, uploads
+from carnet.http.app import create_app
+from carnet.http.services import Services
+from carnet.people.actions import Gate
+from carnet.people.attempts import Attempts, derive_login_key
+from carnet.people.oidc import load_providers
+from carnet.people.passwords import Passwords
+from carnet.people.sessions import authenticate
+from carnet.settings import Mode
+from carnet_graphql.schema import schema
+
+
+@asynccontextmanager
+async def application(opened: Workspace) -> AsyncIterator[Starlette]:
+    """Yield the application on these stores.
+
+    Raises:
+        UserMistake: the file of identity providers cannot be used.
+    """
+    settings = opened.settings
+    providers = load_providers(settings.oidc_file) if settings.oidc_file else None
+    passwords = Passwords()
+    attempts = Attempts(opened.database, derive_login_key(opened.server_key))
+    services = Services(
+        settings=settings,
+        database=opened.database,
+        blobs=opened.blobs,
+        schema=schema(introspection=settings.mode is Mode.DEVELOPMENT),
+        authenticate=partial(authenticate, providers=providers),
+        gate=Gate(opened.database, passwords, attempts),
+    )
+    try:
+        yield create_app(services, [*uploads.ROUTES, *content.ROUTES, *intake.ROUTES])
+    finally:
+        passwords.close()

@@ -1,0 +1,85 @@
+"""The root of all commands; each is loaded from its module when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from carnet.cli.faults import installed_version
+
+COMMANDS = {
+    "demo": "carnet.cli.serve:demo",
+    "serve": "carnet.cli.serve:serve",
+    "migrate": "carnet.cli.migrate:migrate",
+    "intake": "carnet.cli.intake:intake",
+    "token": "carnet.cli.token:token",
+    "account": "carnet.cli.accounts:account",
+    "organization": "carnet.cli.directory:organization",
+    "professional": "carnet.cli.directory:professional",
+    "publisher": "carnet.cli.publishers:publisher",
+    "sandbox": "carnet.cli.sandbox:sandbox",
+    "schema": "carnet.cli.schema:schema",
+    "sweep": "carnet.cli.sweep:sweep",
+    "terminology": "carnet.cli.terminology:terminology",
+}
+"""Where each command lives, in the order of ``carnet --help``."""
+
+EPILOG = """\
+\b
+Settings (environment variables):
+  CARNET_PORT              port to serve on; 8000
+  CARNET_HOST              address to serve on; 127.0.0.1
+  CARNET_DATA_DIR          folder of the database, documents and keys; .carnet
+  CARNET_DATABASE_URL      a PostgreSQL of your own; unset: one is started for you
+  CARNET_MIGRATION_URL     its owner, for carnet migrate; unset: CARNET_DATABASE_URL
+  CARNET_BLOB_URL          where documents are kept, such as s3://bucket; unset: the data folder
+  CARNET_MODE              development or production; development
+  CARNET_KEK_FILE          key file that encrypts documents; unset: one in the data folder
+  CARNET_OIDC_FILE         trusted identity providers, TOML
+  CARNET_TRUSTED_PROXIES   addresses or networks whose X-Forwarded-For is believed
+  CARNET_PUBLISHER_SECRET  the credential that carnet intake sends
+  CARNET_UPLOAD_LIMIT_BYTES, CARNET_INTAKE_LIMIT_BYTES, CARNET_REQUEST_LIMIT_BYTES
+                           largest upload, submission and GraphQL body
+  CARNET_DEBUG             1 shows the traceback of an error
+
+\b
+Start here:
+  carnet demo                     serve a sandbox with people, records and documents
+  carnet intake reports/          feed medical files into it
+"""
+
+
+class Lazy(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of that name."""
+        where = COMMANDS.get(cmd_name)
+        if where is None:
+            return None
+        module, _, name = where.partition(":")
+        command: Any = getattr(import_module(module), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{where} is no command")
+        return command
+
+
+@click.group(
+    cls=Lazy,
+    epilog=EPILOG,
+    no_args_is_help=True,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "show_default": True,
+        "max_content_width": 100,
+    },
+)
+@click.version_option(installed_version(), prog_name="carnet")
+def carnet() -> None:
+    """Run Carnet, an open digital health record server, and look after it."""

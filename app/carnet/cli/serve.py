@@ -1,0 +1,125 @@
+"""``carnet serve`` and ``carnet demo``: the server, alone or with the sandbox."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from carnet.errors import UserMistake
+
+if TYPE_CHECKING:
+    from carnet.cli.server import Stopper
+    from carnet.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SERVE_EXAMPLES = """\
+\b
+Examples:
+  carnet serve
+  CARNET_DATABASE_URL=postgresql://carnet_server@db/carnet CARNET_MODE=production carnet serve
+"""
+DEMO_EXAMPLES = """\
+\b
+Examples:
+  carnet demo
+  CARNET_PORT=8080 CARNET_DATA_DIR=/tmp/carnet carnet demo
+"""
+
+
+def address_options(command: F) -> F:
+    """Add ``--host`` and ``--port``."""
+    host = click.option("--host", metavar="ADDRESS", help="Serve on this address. [CARNET_HOST]")
+    port = click.option(
+        "--port", type=click.IntRange(1, 65535), help="Serve on this port. [CARNET_PORT, or 8000]"
+    )
+    return host(port(command))
+
+
+@click.command(epilog=SERVE_EXAMPLES)
+@address_options
+@click.option(
+    "--access-log/--no-access-log",
+    default=True,
+    help="Write a line of JSON to stderr for each request; it names no person.",
+)
+def serve(host: str | None, port: int | None, access_log: bool) -> None:
+    """Serve GraphQL, uploads, downloads and intake until Ctrl-C.
+
+    Starts its own PostgreSQL in the data folder unless CARNET_DATABASE_URL names one.
+    """
+    _run(_settings(host, port), is_demo=False, has_access_log=access_log)
+
+
+@click.command(epilog=DEMO_EXAMPLES)
+@address_options
+def demo(host: str | None, port: int | None) -> None:
+    """Serve a sandbox with invented people.
+
+    Prints how to sign in and what to try. The first time it fills the data folder; later starts
+    find everything as it was left.
+    """
+    _run(_settings(host, port), is_demo=True, has_access_log=False)
+
+
+def _settings(host: str | None, port: int | None) -> Settings:
+    from carnet.settings import Settings
+
+    settings = Settings.from_env()
+    return replace(settings, host=host or settings.host, port=port or settings.port)
+
+
+def _run(settings: Settings, *, is_demo: bool, has_access_log: bool) -> None:
+    from carnet.cli.server import listen, run_until_stopped
+    from carnet.settings import Mode
+    from carnet.store.embedded import hold
+
+    if is_demo and settings.mode is Mode.PRODUCTION:
+        raise UserMistake("The sandbox is not for production; unset CARNET_MODE.")
+    _log_to_stderr(has_access_log)
+    with ExitStack() as held:
+        if settings.database_url is None:
+            held.enter_context(hold(settings.data_dir))
+        listening = held.enter_context(listen(settings.host, settings.port))
+
+        async def work(stopper: Stopper) -> None:
+            await _serve(settings, listening, stopper, is_demo=is_demo)
+
+        run_until_stopped(work)
+
+
+async def _serve(settings: Settings, listening: Any, stopper: Stopper, *, is_demo: bool) -> None:
+    from carnet.cli.application import application
+    from carnet.cli.filling import fill
+    from carnet.cli.intake import local_server
+    from carnet.cli.server import serve as serve_until_stopped
+    from carnet.cli.upkeep import upkeep
+    from carnet.cli.welcome import welcome
+    from carnet.cli.workspace import workspace
+
+    def announce() -> None:
+        address = local_server(settings)
+        if is_demo:
+            click.echo(welcome(address, settings))
+        else:
+            click.echo(f"Carnet serves {address}; Ctrl-C stops it.")
+
+    starting = "PostgreSQL" if settings.database_url is None else "the database"
+    click.echo(f"Carnet: opening {starting}…", err=True)
+    async with workspace(settings) as opened:
+        if is_demo:
+            await fill(opened)
+        async with application(opened) as app, upkeep(opened):
+            await serve_until_stopped(app, listening, stopper, announce)
+    click.echo("Carnet has stopped.", err=True)
+
+
+def _log_to_stderr(has_access_log: bool) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    access = logging.getLogger("carnet.access")
+    access.setLevel(logging.INFO if has_access_log else logging.WARNING)

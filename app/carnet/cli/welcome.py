@@ -1,0 +1,85 @@
+"""What ``carnet demo`` prints when it serves: how to sign in, and three queries to try."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from carnet.sandbox.personas import HANDLES
+from carnet.sandbox.population import PASSWORD, login_of
+from carnet.settings import Settings
+
+FIRST = "camille"  # the persona to begin with
+QUERIES = {
+    "Her record": """\
+{ viewer { ... on Patient {
+    givenNames birthDate
+    record { state profile {
+      conditions { edges { node { label status startedOn } } }
+      measurements(first: 5) { edges { node { label value unit startedOn } } }
+    } } } } }""",
+    "Her vaccinations": """\
+{ viewer { ... on Patient { record { profile {
+    immunizations(first: 10) { totalCount edges { node {
+      givenOn vaccineLabel doseRank diseases { name(locale: EN) }
+    } } } } } } } }""",
+    "Her documents, and where to download them": """\
+{ viewer { ... on Patient { record {
+    documents(first: 5) { totalCount edges { node {
+      title category createdAt authors { familyName organizationName }
+      contents { mediaType sizeBytes url }
+    } } } } } } }""",
+}
+"""Title → query; each runs as it stands."""
+
+
+def welcome(address: str, settings: Settings) -> str:
+    """Return the text.
+
+    Args:
+        address: where the server answers.
+        settings: name the data folder.
+    """
+    carnet = _command()
+    people = "\n".join(f"    {handle:10} {who}" for handle, who in HANDLES.items())
+    queries = "\n\n".join(
+        f"  {number}. {title}\n\n{_indented(query)}"
+        for number, (title, query) in enumerate(QUERIES.items(), 1)
+    )
+    where = settings.data_dir if settings.database_url is None else "CARNET_DATABASE_URL"
+    return f"""
+Carnet is ready: {address}/graphql
+
+Sign in
+  1. In another terminal:    {carnet} token --as {FIRST}
+  2. In GraphiQL, "Headers": {{"Authorization": "Bearer TOKEN"}}
+  Or with the signIn mutation: {login_of(FIRST)}, "{PASSWORD}".
+
+  People of the sandbox:
+{people}
+
+Three queries to try
+
+{queries}
+
+Feed it medical files:       {carnet} intake FILE…
+Let six weeks pass:          {carnet} sandbox clock --advance 6w
+The data is in {where}; the next start finds it there. Ctrl-C stops everything.
+"""
+
+
+def _command() -> str:
+    """Return how the user can call this program again from here."""
+    program = Path(sys.argv[0])
+    on_path = shutil.which("carnet")
+    if program.name != "carnet" or (on_path and Path(on_path) == program.absolute()):
+        return "carnet"
+    try:
+        return str(program.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(program)
+
+
+def _indented(text: str) -> str:
+    return "\n".join("     " + line for line in text.splitlines())

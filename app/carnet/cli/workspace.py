@@ -1,0 +1,86 @@
+"""What a command works with: PostgreSQL, brought up to date, and the stores on top of it.
+
+With ``CARNET_DATABASE_URL`` the database is somebody's own: it is never migrated unasked. Without
+it, PostgreSQL runs in the data folder: the first command starts it, the last to leave stops it,
+and it is always migrated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from sqlalchemy import URL
+
+from carnet.errors import UserMistake
+from carnet.settings import Mode, Settings
+from carnet.store.blobs import BlobStore
+from carnet.store.clock import SandboxClock
+from carnet.store.database import Database
+from carnet.store.embedded import EmbeddedPostgres
+from carnet.store.keys import FileKeyProvider
+from carnet.store.migrate import pending, upgrade
+
+NOT_MIGRATED = (
+    "The database lacks migrations of this version; run `carnet migrate`"
+    " with CARNET_MIGRATION_URL as its owner."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The opened stores. ``server_key`` is a secret that is not in the database."""
+
+    settings: Settings
+    database: Database
+    blobs: BlobStore
+    server_key: bytes = field(repr=False)
+
+
+@contextmanager
+def owner_url(settings: Settings) -> Iterator[str | URL]:
+    """Yield the URL of the database's owner, while PostgreSQL runs.
+
+    Raises:
+        UserMistake: the embedded PostgreSQL does not start.
+    """
+    if settings.database_url is not None:
+        yield settings.migration_url or settings.database_url
+    else:
+        with EmbeddedPostgres.start(settings.data_dir) as postgres:
+            yield postgres.owner_url
+
+
+@asynccontextmanager
+async def workspace(settings: Settings) -> AsyncIterator[Workspace]:
+    """Open everything, and close it again when the block ends.
+
+    Raises:
+        UserMistake: PostgreSQL is out of reach, or lacks migrations.
+    """
+    with owner_url(settings) as owner:
+        if settings.database_url is None:
+            await upgrade(owner, create=True)
+        elif await pending(settings.database_url):
+            raise UserMistake(NOT_MIGRATED)
+        async with AsyncExitStack() as opened:
+            clock = SandboxClock() if settings.mode is Mode.DEVELOPMENT else None
+            database = Database.connect(settings.database_url or owner, clock=clock)
+            opened.push_async_callback(database.close)
+            if clock is not None:
+                await opened.enter_async_context(clock.following(database))
+            keys = FileKeyProvider.open(
+                settings.kek_file,
+                settings.data_dir,
+                may_create=settings.mode is Mode.DEVELOPMENT,
+            )
+            blobs = BlobStore.open(settings.blob_url, settings.data_dir, keys)
+            yield Workspace(settings, database, blobs, _server_key(settings))
+
+
+def _server_key(settings: Settings) -> bytes:
+    """Return what other keys are derived from: all of the key file, which was checked before."""
+    path = settings.kek_file or settings.data_dir / "keys" / "kek"
+    return sha256(path.read_bytes()).digest()

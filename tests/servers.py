@@ -1,0 +1,74 @@
+"""Servers in processes of their own, for tests."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+STARTS_WITHIN = 90  # seconds, on a machine that does much else
+STOPS_WITHIN = 30
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+class Running:
+    """A server in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process = process
+        self.address = f"http://127.0.0.1:{port}"
+        self.said = ""
+
+    def wait_until(self, line: str) -> None:
+        assert self.process.stdout is not None
+        for said in self.process.stdout:
+            self.said += said
+            if re.search(line, said):
+                return
+        raise AssertionError(f"it ended with {self.process.wait()}: {self.errors()}")
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        try:
+            with urllib.request.urlopen(self.address + path, timeout=30) as answer:  # noqa: S310 — its own address
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def stop(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(STOPS_WITHIN)
+
+    def errors(self) -> str:
+        assert self.process.stderr is not None
+        return self.process.stderr.read()
+
+
+@contextmanager
+def running(
+    command: tuple[str, ...], env: dict[str, str], port: int, until: str
+) -> Iterator[Running]:
+    """Start a server, wait until it says ``until``, and kill it if the test did not stop it."""
+    with subprocess.Popen(
+        command,
+        env={**env, "CARNET_PORT": str(port)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            server = Running(process, port)
+            server.wait_until(until)
+            yield server
+        finally:
+            if process.poll() is None:
+                process.kill()

@@ -1,0 +1,56 @@
+"""The README's example is run as it stands, and answers what the README says."""
+
+import json
+import re
+from pathlib import Path
+from uuid import UUID
+
+import graph
+import pytest
+from sqlalchemy import select
+
+from carnet.people.actor import Assurance, Operator, Patient
+from carnet.people.passwords import Passwords
+from carnet.people.tables import Account
+from carnet.sandbox.population import login_of, populate
+from carnet.store.blobs import BlobStore
+from carnet.store.database import Database
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def block(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+async def camille(database: Database, blobs: BlobStore) -> Patient:
+    console = Operator(UUID(int=0), Assurance.CONSOLE)
+    await populate(console, database, blobs, Passwords(graph.CHEAP))
+    async with database.read() as work:
+        account = await work.session.scalar(
+            select(Account).where(Account.login == login_of("camille"))
+        )
+        assert account is not None
+        assert account.person_id is not None
+        return Patient(account.person_id, account.id, Assurance.SANDBOX)
+
+
+async def test_the_example_answers_what_the_readme_says(
+    database: Database, blobs: BlobStore, camille: Patient
+) -> None:
+    answer = {"data": await graph.data(database, blobs, camille, block("graphql"))}
+    text = re.sub(r"/documents/[\w-]+/content", "/documents/…/content", json.dumps(answer))
+    expected = json.loads(block("json"))
+    assert json.loads(text) == expected
+
+
+def test_every_command_and_target_it_names_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"make (\w+)", README):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / link).exists(), link
