@@ -73,13 +73,20 @@ def type_name(kind: type[Node]) -> str:
 
 
 def register_node(kind: type[N], query: Query[Row], of: Callable[[Row], N]) -> None:
-    """Make the type readable by id: a batched query of visible rows, and how a row becomes it."""
+    """Make the type readable by id: a batched query of visible rows, and how a row becomes it.
+
+    Raises:
+        ValueError: another type has this name already.
+    """
+    name = type_name(kind)
+    if name in _loaders:
+        raise ValueError(f"{name} is registered twice")
 
     async def load(context: Context, key: UUID) -> Node | None:
         row = await context.load(query, key)
         return None if row is None else of(row)
 
-    _loaders[type_name(kind)] = load
+    _loaders[name] = load
 
 
 def write_id(kind: type[Node], key: UUID) -> strawberry.ID:

@@ -90,7 +90,7 @@ async def counts(actor: Actor, work: Work, ids: Sequence[UUID]) -> dict[UUID, in
     )
 
 
-@strawberry.type(description="Software that publishes.", name="Publisher")
+@strawberry.type(description="Software that publishes.", name="TestSender")
 class PublisherType(Node):
     name: str = strawberry.field(description="Its name.")
 
@@ -99,7 +99,7 @@ class PublisherType(Node):
         return cls(key=row.id, name=row.name)
 
 
-@strawberry.type(description="An organization.", name="Organization")
+@strawberry.type(description="An organization.", name="TestPlace")
 class OrganizationType(Node):
     name: str = strawberry.field(description="Its name.")
 
@@ -279,12 +279,12 @@ def test_the_text_is_sorted_and_valid_and_has_relays_names() -> None:
         for name, kind in schema.type_map.items()
         if isinstance(kind, GraphQLObjectType)
     }
-    assert fields["PublisherConnection"] == {
-        "edges": "[PublisherEdge!]!",
+    assert fields["TestSenderConnection"] == {
+        "edges": "[TestSenderEdge!]!",
         "pageInfo": "PageInfo!",
         "totalCount": "Int!",
     }
-    assert fields["PublisherEdge"] == {"cursor": "Cursor!", "node": "Publisher!"}
+    assert fields["TestSenderEdge"] == {"cursor": "Cursor!", "node": "TestSender!"}
     assert fields["PageInfo"] == {
         "endCursor": "Cursor",
         "hasNextPage": "Boolean!",
@@ -313,7 +313,7 @@ def test_every_refusal_has_a_type_and_every_code_is_in_the_enum() -> None:
 async def test_nodes_are_read_in_one_statement_for_each_type(database: Database) -> None:
     ids = await fill(database, {"north": 1, "south": 0})
     unknown = write_id(OrganizationType, uuid4())
-    query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Organization { name } } }"
+    query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on TestPlace { name } } }"
     with statements(database) as seen:
         data, problems = await run(
             database, query, ids=[ids["south"], unknown, ids["north"], ids["south"]]
@@ -348,8 +348,8 @@ KEY = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
         to_base64url(b"\x01" + KEY.bytes + b"Nothing"),
         to_base64url(b"\x01" + KEY.bytes),
         to_base64url(b"\x01" + KEY.bytes[:9]),
-        to_base64url(b"\x02" + KEY.bytes + b"Publisher"),
-        to_base64url(b"\x01" + KEY.bytes + b"Publisher") + "==",
+        to_base64url(b"\x02" + KEY.bytes + b"TestSender"),
+        to_base64url(b"\x01" + KEY.bytes + b"TestSender") + "==",
         to_base64url(b"\x01" + KEY.bytes + b"\xff"),
     ],
 )
@@ -376,7 +376,7 @@ async def test_at_most_100_nodes(database: Database) -> None:
 
 async def test_lists_within_lists_cost_one_statement_for_each_level(database: Database) -> None:
     ids = await fill(database, {name: 3 for name in "abcdefgh"})
-    query = """query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Organization {
+    query = """query ($ids: [ID!]!) { nodes(ids: $ids) { ... on TestPlace {
         one: publishers(first: 2) { totalCount edges { cursor node { name } } pageInfo {
             hasNextPage hasPreviousPage startCursor endCursor } }
         two: publishers(first: 2) { edges { node { id } } }
@@ -399,7 +399,7 @@ async def test_lists_within_lists_cost_one_statement_for_each_level(database: Da
 
 async def test_the_total_is_counted_only_when_asked_for(database: Database) -> None:
     ids = await fill(database, {"north": 2})
-    query = "query ($id: ID!) { node(id: $id) { ... on Organization { publishers { edges { cursor } } } } }"
+    query = "query ($id: ID!) { node(id: $id) { ... on TestPlace { publishers { edges { cursor } } } } }"
     with statements(database) as seen:
         await run(database, query, id=ids["north"])
     assert len(seen) == 2
@@ -409,7 +409,7 @@ async def test_the_total_is_counted_only_when_asked_for(database: Database) -> N
 async def test_paging_on_through_graphql(database: Database) -> None:
     ids = await fill(database, {"north": 5})
     query = """query ($id: ID!, $after: Cursor, $before: Cursor, $first: Int, $last: Int) {
-        node(id: $id) { ... on Organization {
+        node(id: $id) { ... on TestPlace {
             publishers(first: $first, after: $after, last: $last, before: $before) {
                 edges { node { name } } pageInfo { hasNextPage endCursor startCursor } } } } }"""
     data, _ = await run(database, query, id=ids["north"], first=3)
@@ -437,7 +437,7 @@ async def test_paging_on_through_graphql(database: Database) -> None:
 )
 async def test_a_bad_page_is_a_request_error(database: Database, arguments: str, code: str) -> None:
     ids = await fill(database, {"north": 1})
-    query = "query ($id: ID!) { node(id: $id) { ... on Organization { publishers(ARGUMENTS) { edges { cursor } } } } }"
+    query = "query ($id: ID!) { node(id: $id) { ... on TestPlace { publishers(ARGUMENTS) { edges { cursor } } } } }"
     query = query.replace("ARGUMENTS", arguments)
     _, problems = await run(database, query, id=ids["north"])
     assert [problem["extensions"]["code"] for problem in problems] == [code]

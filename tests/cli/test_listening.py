@@ -39,7 +39,7 @@ def test_an_address_of_another_machine_is_refused(host: str) -> None:
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_serving_and_closes_the_application(number: signal.Signals) -> None:
     events: list[str] = []
 

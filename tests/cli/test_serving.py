@@ -39,7 +39,7 @@ def ended(pid: int) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_everything_and_the_next_start_finds_the_data(
     number: signal.Signals, data_dir: Path, serve_command, command_env
 ) -> None:

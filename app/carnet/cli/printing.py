@@ -15,8 +15,8 @@ WORDS = {
     "CREATED": ("created", "created"),
     "UPDATED": ("updated", "updated"),
     "DUPLICATE": ("duplicate", "duplicates"),
-    "REFUSED": ("refused", "refused"),
     "NOT_INTERPRETED": ("not interpreted", "not interpreted"),
+    "REFUSED": ("refused", "refused"),
 }
 
 

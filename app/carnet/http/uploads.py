@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
 import orjson
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from carnet.errors import (
     AccessDenied,
-    CarnetError,
     ContentUnavailable,
     PayloadTooLarge,
     Refusal,
@@ -30,8 +32,8 @@ from carnet.people.actor import Actor, Operator, actor_key
 
 MEDIA_TYPE_LIMIT = 200  # characters, parameters included
 IDLE_TIMEOUT = 60  # seconds between two pieces of a body; uvicorn itself waits for ever
-DRAIN_BYTES = 2**20  # of a refused body that are read, so that its sender reads the answer
-DRAIN_TIMEOUT = 2  # seconds
+LINGERING_TIME = 10  # seconds in which the rest of a refused body is read and thrown away
+LINGERING_IDLE_TIME = 2  # seconds between two pieces of it
 
 # RFC 9110 section 8.3.1, without the optional white space inside parameters.
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 — grammar
@@ -57,7 +59,7 @@ async def upload(request: Request) -> Response:
             expected_bytes=expected_bytes,
         )
     except (Refusal, ContentUnavailable) as error:
-        return await _refused(request, error)
+        return LingeringResponse(refusal_response(error, request.state.correlation_id))
     answer = {
         "id": str(blob.id),
         "size": blob.size_bytes,
@@ -129,22 +131,32 @@ async def _body(request: Request) -> AsyncGenerator[bytes, None]:
         yield piece
 
 
-async def _refused(request: Request, error: CarnetError) -> Response:
-    """Answer, read a little of what is still coming, and let the connection end.
+class LingeringResponse(Response):
+    """Refuses a body that is still coming: answers, reads on for a while, and then closes.
 
-    Closing a connection on bytes that are under way resets it, and the client would often lose
-    the answer. A client that waits for «100 Continue» has sent nothing and gets none.
+    Closing a connection on bytes that are under way resets it, and clients that send first and
+    read afterwards would lose the answer. RFC 9112 section 9.6 asks servers to close in stages.
     """
-    if "expect" not in request.headers:
-        left = DRAIN_BYTES
-        try:
-            async with asyncio.timeout(DRAIN_TIMEOUT):
-                async for piece in request.stream():
-                    left -= len(piece)
-                    if left < 0:
-                        break
-        except (TimeoutError, RuntimeError):
-            left = -1  # it stands still, or was begun by the store: there is no more to read
-    answer = refusal_response(error, request.state.correlation_id)
-    answer.headers["Connection"] = "close"
-    return answer
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__(answer.body, answer.status_code, answer.headers)
+        self.headers["Connection"] = "close"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer and discard the body."""
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **start})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        # Who asked whether to send at all has been told, and sends nothing.
+        if "expect" not in Headers(scope=scope):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGERING_TIME):
+                    while await _more(receive):
+                        pass
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _more(receive: Receive) -> bool:
+    async with asyncio.timeout(LINGERING_IDLE_TIME):
+        message = await receive()
+    return bool(message["type"] == "http.request" and message.get("more_body", False))

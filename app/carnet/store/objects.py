@@ -145,8 +145,14 @@ class Objects:
             ContentCorrupted: there is no such object, or it ends before ``start``.
             ContentUnavailable: the store does not answer.
         """
-        with _faults():
-            return memoryview(self._store.get_range(path, start=start, end=end))
+        try:
+            with _faults():
+                return memoryview(self._store.get_range(path, start=start, end=end))
+        except ContentUnavailable as error:
+            cause = error.__cause__
+            if isinstance(cause, FileNotFoundError) or _SHORT.search(str(cause)):
+                raise ContentCorrupted() from cause
+            raise
 
     def delete_all(self, prefix: str) -> int:
         """Delete every object under the prefix; return how many there were.
@@ -241,14 +247,10 @@ def _faults() -> Iterator[None]:
     """Turn the store's errors into ours. What it said stays the cause: it names no person."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise ContentCorrupted() from error
     except (BaseError, OSError) as error:
         said = str(error)
         if _FULL.search(said) or getattr(error, "errno", None) in _FULL_ERRNOS:
             raise StorageFull() from error
-        if _SHORT.search(said):
-            raise ContentCorrupted() from error
         raise ContentUnavailable() from error
 
 

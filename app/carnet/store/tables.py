@@ -23,6 +23,7 @@ class BlobState(StrEnum):
 class Blob(Base):
     """One stored object. ``wrapped_key`` opens only with the key-encryption key ``kek_id``.
 
+    ``size_bytes`` counts against the owner's quota, and while PENDING it is what was announced.
     ``claimed_at`` is set when a document or message refers to the blob; until then it expires.
     ``owner`` is ``kind:uuid`` of the actor who uploaded it, the only one who may refer to it.
     """

@@ -58,11 +58,24 @@ class Entries:
 
     document: str  # its source key
     patient: str
-    narrative: Narrative
+    root: Element = field(repr=False)
     is_reimbursement: bool = False
     items: list[Item] = field(default_factory=list)
     has_unreadable_date: bool = False
+    narrative: Narrative = field(init=False)
     _keys: Counter[str] = field(default_factory=Counter)
+    _others: set[Element] = field(init=False)  # what names a subject that is not the patient
+    _sections: dict[Element, str | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.narrative = Narrative(self.root)
+        self._others = {
+            parent
+            for subject in self.root.iter("subject")
+            if subject.find("relatedSubject") is not None
+            for parent in [next(subject.iterancestors())]
+        }
+        self._sections = {each: code_of(each.find("code")) for each in self.root.iter("section")}
 
     def key(self, element: Element) -> str:
         """Return the entry's key: within its document, by its own id, and never given twice."""
@@ -106,7 +119,7 @@ class Entries:
 
     def is_usable(self, element: Element) -> bool:
         """Tell whether an entry is about the patient and stands; notes why it does not."""
-        if is_about_another(element):
+        if self.is_about_another(element):
             self.skip(element, Reason.NOT_SUPPORTED, ANOTHER_PERSON)
         elif state_of(element) in WITHDRAWN_STATES:
             self.skip(element, Reason.ENTERED_IN_ERROR, WITHDRAWN)
@@ -114,24 +127,25 @@ class Entries:
             return True
         return False
 
+    def is_about_another(self, element: Element) -> bool:
+        """Tell whether an entry or anything around it names another subject, like the mother."""
+        if not self._others:
+            return False
+        return not self._others.isdisjoint((element, *element.iterancestors()))
+
+    def sections(self, *codes: str) -> Iterator[Element]:
+        """Yield the sections with one of the codes, wherever they are."""
+        return (section for section, code in self._sections.items() if code in codes)
+
+    def section_code(self, element: Element) -> str | None:
+        """Return the code of the section that an element stands in."""
+        section = next(element.iterancestors("section"), None)
+        return self._sections[section] if section is not None else None
+
 
 def says_none(label: str) -> bool:
     """Tell whether a label says in words that there is nothing, which some software codes."""
     return _NONE.match(label) is not None
-
-
-def section_code(element: Element) -> str | None:
-    """Return the code of the section that an element stands in."""
-    for section in element.iterancestors("section"):
-        return code_of(section.find("code"))
-    return None
-
-
-def sections(document: Element, *codes: str) -> Iterator[Element]:
-    """Yield the sections with one of the codes, wherever they are."""
-    for section in document.iter("section"):
-        if code_of(section.find("code")) in codes:
-            yield section
 
 
 def state_of(element: Element) -> str | None:
@@ -148,14 +162,6 @@ def is_event(element: Element) -> bool:
 def is_negated(element: Element) -> bool:
     """Tell whether an act or observation says that it is not so."""
     return is_true(element, "negationInd")
-
-
-def is_about_another(element: Element) -> bool:
-    """Tell whether an entry or anything around it names another subject, such as the mother."""
-    return any(
-        each.find("subject/relatedSubject") is not None
-        for each in (element, *element.iterancestors())
-    )
 
 
 def observation_with(element: Element, code: str) -> Element | None:

@@ -25,6 +25,7 @@ from carnet.values import Coding
 
 MEDIA_TYPE = "text/xml"  # what XDS declares CDA to be
 TITLE_LIMIT = 500  # characters
+CODES_LIMIT = 20  # confidentiality codes; there are seven
 
 MASKED = "MASQUE_PS"
 HIDDEN_FROM_HOLDER = "INVISIBLE_PATIENT"
@@ -52,7 +53,7 @@ def read_document(document: Element, body: bytes, patient: str, embedded: Embedd
         raise ValidationFailed("The document has no identifier.")
     dates = _Dates(_zone(document))
     service = _service(document, dates)
-    codes = tuple(dict.fromkeys(_confidentiality(document)))
+    codes = tuple(dict.fromkeys(_confidentiality(document)))[:CODES_LIMIT]
     kind = document.find("code")
     body_type = embedded.parts[0].media_type if embedded.parts and _is_flat(document) else None
     return DocumentItem(

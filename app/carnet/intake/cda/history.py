@@ -17,7 +17,6 @@ from carnet.intake.cda.entries import (
     Entries,
     is_event,
     is_negated,
-    sections,
     state_of,
 )
 from carnet.intake.cda.measurements import quantity_of
@@ -42,12 +41,13 @@ _HABITS = frozenset(
     }
 )
 
+_PROGRESS = {"active": EntryStatus.ACTIVE, "completed": EntryStatus.RESOLVED}
 _NO_BRACES = str.maketrans("", "", "{}")  # UCUM's marks of a word that is no unit
 
 
-def read_procedures(document: Element, entries: Entries) -> None:
+def read_procedures(entries: Entries) -> None:
     """Add each coded procedure that was done."""
-    for section in sections(document, PROCEDURES):
+    for section in entries.sections(PROCEDURES):
         for element in _children(section, "procedure", "observation", "act"):
             if not is_event(element) or not entries.is_usable(element):
                 continue
@@ -71,6 +71,7 @@ def read_procedures(document: Element, entries: Entries) -> None:
                         section=Section.PROCEDURES,
                         label=label,
                         codings=codings,
+                        status=_PROGRESS.get(state_of(element) or "", EntryStatus.UNKNOWN),
                         started_on=started_on,
                         ended_on=ended_on,
                         details={"reason": reason} if reason else {},
@@ -79,9 +80,9 @@ def read_procedures(document: Element, entries: Entries) -> None:
                 )
 
 
-def read_family_history(document: Element, entries: Entries) -> None:
+def read_family_history(entries: Entries) -> None:
     """Add each coded condition of a relative."""
-    for section in sections(document, FAMILY):
+    for section in entries.sections(FAMILY):
         for organizer in section.findall("entry/organizer"):
             relation = entries.narrative.name_of(organizer.find("subject/relatedSubject/code"))
             for observation in organizer.findall("component/observation"):
@@ -106,9 +107,9 @@ def read_family_history(document: Element, entries: Entries) -> None:
                     )
 
 
-def read_habits(document: Element, entries: Entries) -> None:
+def read_habits(entries: Entries) -> None:
     """Add what the patient says of tobacco, alcohol and drugs."""
-    for section in sections(document, SOCIAL):
+    for section in entries.sections(SOCIAL):
         for observation in _children(section, "observation"):
             code = observation.find("code")
             if code_of(code) not in _HABITS or not is_event(observation):

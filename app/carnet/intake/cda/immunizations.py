@@ -27,12 +27,10 @@ from carnet.intake.cda.entries import (
     WITHDRAWN,
     WITHDRAWN_STATES,
     Entries,
-    is_about_another,
     is_event,
     is_negated,
     observation_with,
     says_none,
-    section_code,
     state_of,
 )
 from carnet.intake.cda.patient import text_of
@@ -69,9 +67,9 @@ NO_DOSE = "It says that no vaccination is known."
 NO_NAME = "Nothing says which vaccine it was."
 
 
-def read_immunizations(document: Element, entries: Entries) -> None:
+def read_immunizations(entries: Entries) -> None:
     """Add each dose to the entries, and what is none with the reason."""
-    for element in _administrations(document):
+    for element in _administrations(entries):
         reason = _why_not(element, entries)
         if reason is not None:
             entries.skip(element, *reason)
@@ -85,27 +83,27 @@ def read_immunizations(document: Element, entries: Entries) -> None:
             entries.items.append(item)
 
 
-def is_immunization(element: Element) -> bool:
+def is_immunization(element: Element, entries: Entries) -> bool:
     """Tell whether a ``substanceAdministration`` is one of a vaccine."""
     return (
         not TEMPLATES.isdisjoint(templates(element))
         or code_of(element.find("code")) in _ACTS
-        or section_code(element) == SECTION
+        or entries.section_code(element) == SECTION
     )
 
 
-def _administrations(document: Element) -> Iterator[Element]:
+def _administrations(entries: Entries) -> Iterator[Element]:
     """Yield the vaccines' administrations; the antigens within one are parts of it."""
-    for element in document.iter("substanceAdministration"):
+    for element in entries.root.iter("substanceAdministration"):
         is_part = next(element.iterancestors("substanceAdministration"), None) is not None
-        if not is_part and is_immunization(element):
+        if not is_part and is_immunization(element, entries):
             yield element
 
 
 def _why_not(element: Element, entries: Entries) -> tuple[Reason, str] | None:
     """Return why this is not a dose that the patient was given, or None when it is."""
     state = state_of(element)
-    if is_about_another(element):
+    if entries.is_about_another(element):
         return Reason.NOT_SUPPORTED, ANOTHER_PERSON
     if state in WITHDRAWN_STATES:
         return Reason.ENTERED_IN_ERROR, WITHDRAWN

@@ -15,7 +15,6 @@ from carnet.intake.cda.entries import (
     Entries,
     is_event,
     is_negated,
-    sections,
     state_of,
 )
 from carnet.intake.cda.xml import Element
@@ -28,9 +27,9 @@ UNIT_LIMIT = 50  # characters
 _NUMBER = re.compile(r"[+-]?\d{1,12}(?:\.\d{1,9})?", re.ASCII)
 
 
-def read_measurements(document: Element, entries: Entries) -> None:
+def read_measurements(entries: Entries) -> None:
     """Add each vital sign that has a number."""
-    for section in sections(document, VITAL_SIGNS):
+    for section in entries.sections(VITAL_SIGNS):
         for organizer in section.findall("entry/organizer"):
             for observation in organizer.findall("component/observation"):
                 _measurement(entries, observation, organizer)

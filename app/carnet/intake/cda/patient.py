@@ -13,6 +13,7 @@ from carnet.people.tables import Sex
 from carnet.values import PartialDate
 
 NAME_LIMIT = 200  # characters
+NAMES_LIMIT = 20  # names of one person, and parts of one name
 
 _SEX = {"F": Sex.FEMALE, "M": Sex.MALE, "UN": Sex.OTHER, "O": Sex.OTHER}
 _NOT_CIVIL = frozenset({"A", "I", "P", "R", "SRCH", "PHON", "SNDX"})  # artist, pseudonym, …
@@ -48,11 +49,11 @@ def _names(person: Element) -> tuple[str | None, str | None, tuple[str, ...]]:
     A French name has qualifiers: BR at birth, CL (usual) or SP (of the spouse) in use. Its given
     name without one is the list of all given names, of which BR is the first.
     """
-    names = person.findall("name")
+    names = person.findall("name")[:NAMES_LIMIT]
     civil = [n for n in names if not _NOT_CIVIL & set((n.get("use") or "").split())] or names
     families: dict[str, str] = {}
     for name in names:
-        for family in name.findall("family"):
+        for family in name.findall("family")[:NAMES_LIMIT]:
             text = text_of(family)
             qualifiers = (family.get("qualifier") or "").split()
             for qualifier in qualifiers or ([""] if name in civil else []):
@@ -71,7 +72,7 @@ def _given_names(names: list[Element]) -> tuple[str, ...]:
         first: list[str] = []
         others: list[str] = []
         usual: list[str] = []
-        for given in name.findall("given"):
+        for given in name.findall("given")[:NAMES_LIMIT]:
             text = text_of(given)
             qualifiers = (given.get("qualifier") or "").split()
             kind = first if "BR" in qualifiers else usual if "CL" in qualifiers else others
@@ -83,7 +84,7 @@ def _given_names(names: list[Element]) -> tuple[str, ...]:
         else:
             found = others or usual
         if found:
-            return tuple(dict.fromkeys(found))[:20]
+            return tuple(dict.fromkeys(found))[:NAMES_LIMIT]
     return ()
 
 

@@ -17,7 +17,6 @@ from carnet.intake.cda.entries import (
     is_negated,
     observation_with,
     says_none,
-    sections,
     state_of,
     stated_status,
 )
@@ -60,18 +59,18 @@ _ATTACHED = frozenset({"SEV", "33999-4", "82606-5", "11323-3", "48767-8"})
 _CRITICALITY = {"CRITL": "low", "CRITH": "high", "CRITU": "unable-to-assess"}
 
 
-def read_problems(document: Element, entries: Entries) -> None:
+def read_problems(entries: Entries) -> None:
     """Add each coded problem of the sections «active problems» and «past history»."""
-    for section in sections(document, ACTIVE_PROBLEMS, PAST_PROBLEMS):
+    for section in entries.sections(ACTIVE_PROBLEMS, PAST_PROBLEMS):
         is_past = code_of(section.find("code")) == PAST_PROBLEMS
         for concern, observation in _observations(section):
             if entries.is_usable(observation):
                 _problem(entries, concern, observation, is_past)
 
 
-def read_allergies(document: Element, entries: Entries) -> None:
+def read_allergies(entries: Entries) -> None:
     """Add each allergy or intolerance with a known agent."""
-    for section in sections(document, ALLERGIES):
+    for section in entries.sections(ALLERGIES):
         for concern, observation in _observations(section):
             if entries.is_usable(observation):
                 _allergy(entries, concern, observation)

@@ -10,7 +10,6 @@ from carnet.intake.cda.header import read_document, with_flag
 from carnet.intake.cda.history import read_family_history, read_habits, read_procedures
 from carnet.intake.cda.immunizations import read_immunizations
 from carnet.intake.cda.measurements import read_measurements
-from carnet.intake.cda.narrative import Narrative
 from carnet.intake.cda.patient import read_patient
 from carnet.intake.cda.problems import read_allergies, read_problems
 from carnet.intake.cda.treatments import read_treatments
@@ -59,10 +58,15 @@ SEVERAL_PATIENTS = "The document has several patients; it is refused."
 NO_PATIENT = "The document does not identify its patient."
 
 
-def read(body: bytes) -> Reading:
+def read(body: bytes, *, otherwise: PatientClaim | None = None) -> Reading:
     """Read a CDA document.
 
     A fragment, a document of several patients or of nobody is refused as one item.
+
+    Args:
+        body: the document, in any common encoding.
+        otherwise: whose document it is when it identifies nobody itself; the message around it
+            may know.
 
     Raises:
         ValidationFailed: it is not well-formed XML, holds what is refused (`cda.xml`), or is
@@ -78,6 +82,8 @@ def read(body: bytes) -> Reading:
         return _refused(ROOT, Reason.MALFORMED, SEVERAL_PATIENTS)
     claim = read_patient(roles[0]) if roles else None
     if claim is None or not claim.identifiers:
+        claim = otherwise
+    if claim is None:
         return _refused(ROOT, Reason.NO_PATIENT, NO_PATIENT)
     try:
         items = _items(document, body)
@@ -92,7 +98,7 @@ def _items(document: Element, body: bytes) -> list[Item]:
     entries = Entries(
         document=item.source_key,
         patient=PATIENT,
-        narrative=Narrative(document),
+        root=document,
         is_reimbursement=_is_reimbursement(document, item),
     )
     for read_part in (
@@ -105,7 +111,7 @@ def _items(document: Element, body: bytes) -> list[Item]:
         read_habits,
         read_measurements,
     ):
-        read_part(document, entries)
+        read_part(entries)
     if entries.has_unreadable_date:
         item = with_flag(item, Flag.DATE_UNREADABLE)
     problems = [

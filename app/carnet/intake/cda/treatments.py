@@ -16,7 +16,6 @@ from carnet.intake.cda.entries import (
     is_event,
     is_negated,
     says_none,
-    sections,
     state_of,
 )
 from carnet.intake.cda.immunizations import is_immunization
@@ -32,15 +31,15 @@ _NO_MEDICINES = frozenset({"no-known-medications", "787481004"})
 _UNKNOWN = frozenset({"no-medication-info"})
 
 
-def read_treatments(document: Element, entries: Entries) -> None:
+def read_treatments(entries: Entries) -> None:
     """Add each medicine of the lists."""
-    for section in sections(document, MEDICATIONS, DISCHARGE_MEDICATIONS):
+    for section in entries.sections(MEDICATIONS, DISCHARGE_MEDICATIONS):
         for path in (
             "entry/substanceAdministration",
             "entry/act/entryRelationship/substanceAdministration",
         ):
             for element in section.findall(path):
-                if not is_immunization(element) and entries.is_usable(element):
+                if not is_immunization(element, entries) and entries.is_usable(element):
                     _treatment(entries, element)
 
 
@@ -62,9 +61,11 @@ def _treatment(entries: Entries, element: Element) -> None:
         entries.skip(element, Reason.NOT_SUPPORTED, NO_CODE)
     else:
         started_on, ended_on = entries.period(element)
-        details = {"reason": reason_of(entries, element)}
-        if not is_event(element):
-            details["intent"] = "plan"
+        details = {
+            "kind": "statement",
+            "intent": None if is_event(element) else "plan",
+            "reason": reason_of(entries, element),
+        }
         entries.items.append(
             EntryItem(
                 source_key=entries.key(element),

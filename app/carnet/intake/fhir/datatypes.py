@@ -248,11 +248,11 @@ def unique_id(element: Element | None) -> str | None:
     if element is None or value is None:
         return None
     bare = bare_uri(value)
-    system = token(element, "system")
-    if bare != value or system is None or system == RFC_3986:
+    system = normalize_system(token(element, "system") or RFC_3986)
+    if bare != value or system == RFC_3986:
         return bare
-    joint = "^" if bare_uri(normalize_system(system)) != system else "|"
-    return f"{bare_uri(normalize_system(system))}{joint}{value}"
+    root = bare_uri(system)
+    return f"{root}^{value}" if root != system else f"{system}|{value}"
 
 
 def bare_uri(uri: str) -> str:

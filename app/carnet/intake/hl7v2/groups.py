@@ -53,23 +53,20 @@ class Group:
         """The document it is about to replace (TXA-13)."""
         return entity_id(self.document.first(13)) if self.document else None
 
-    @property
-    def is_replacement(self) -> bool:
-        """Whether the sender says that this replaces the parent document."""
-        order = self.order.text(1).upper() if self.order else ""
-        return self.event == "T10" or order in _REPLACED or self._has_state("C")
+    def is_replacement(self, payload: Segment) -> bool:
+        """Tell whether the sender says that this document replaces the parent document."""
+        state = payload.text(11).upper()
+        return self.event == "T10" or state == "C" or self._order in _REPLACED
 
     def is_deletion(self, payload: Segment | None) -> bool:
         """Tell whether the sender takes a document back."""
-        if self.event == "T11":
-            return True
-        if payload is not None and payload.text(11).upper() in _DELETED:
-            return True
-        order = self.order.text(1).upper() if self.order else ""
-        return self.event == "T04" and (order in _CANCELLED or self._has_state(*_DELETED))
+        state = payload.text(11).upper() if payload is not None else ""
+        is_cancelled = self.event == "T04" and self._order in _CANCELLED
+        return self.event == "T11" or state in _DELETED or is_cancelled
 
-    def _has_state(self, *states: str) -> bool:
-        return any(payload.text(11).upper() in states for payload in self.payloads)
+    @property
+    def _order(self) -> str:
+        return self.order.text(1).upper() if self.order else ""
 
 
 def groups_of(message: Message) -> Iterator[Group]:

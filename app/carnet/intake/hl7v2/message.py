@@ -8,7 +8,6 @@ segments and on the parts of a field.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from carnet.errors import ValidationFailed
@@ -21,7 +20,7 @@ COMPONENTS_LIMIT = 30
 _FRAMING = b"\x0b\x1c\r\n \t\x00"
 _LINE_ENDS = re.compile(r"[\r\n\x0b\x1c]+")
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}", re.ASCII)
-_ESCAPE = re.compile(r"\\(?:\.br|X(?:[0-9A-Fa-f]{2}){1,200}|[FSTRE]|[HN]|\.[a-z]{2}[+-]?\d{0,3})\\")
+_ESCAPES = r"(\.br|X(?:[0-9A-Fa-f]{2}){1,200}|[FSTREHN]|\.[a-z]{2}[+-]?\d{0,3})"
 _CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
 
 _CHARSETS = {
@@ -170,8 +169,7 @@ def unescape(text: str, separators: Separators) -> str:
     """Replace HL7's escape sequences; those for highlighting and layout become nothing."""
     if separators.escape not in text:
         return text
-    if separators.escape != "\\":
-        text = text.replace(separators.escape, "\\")
+    mark = re.escape(separators.escape)
     plain = {
         "F": separators.field,
         "S": separators.component,
@@ -182,25 +180,25 @@ def unescape(text: str, separators: Separators) -> str:
     }
 
     def replace(found: re.Match[str]) -> str:
-        name = found[0][1:-1]
+        name = found[1]
         if name.startswith("X"):
             return _text(bytes.fromhex(name[1:]), "utf-8")
         return plain.get(name, "")
 
-    return _ESCAPE.sub(replace, text)
+    return re.sub(f"{mark}{_ESCAPES}{mark}", replace, text)
 
 
 def _lines(text: str) -> list[str]:
     """Return the segments; a line that begins none belongs to the one before it."""
+    cut = text[3:4]
     lines: list[list[str]] = []
     for line in _LINE_ENDS.split(text):
         begins = line.lstrip()
-        is_segment = _NAME.match(begins) is not None and (begins[3:4] or "|") in "|^~\\&#$*"
-        if is_segment or (begins.startswith("MSH") and len(begins) > 3):
+        if _NAME.match(begins) is not None and begins[3:4] in ("", cut, "|"):
             lines.append([begins])
-        elif line.strip() and lines:
+        elif begins and lines:
             lines[-1].append(line)
-    return ["".join(parts) for parts in lines]
+    return [parts[0] if len(parts) == 1 else "\n".join(parts) for parts in lines]
 
 
 def _separators(line: str) -> Separators:
@@ -229,8 +227,3 @@ def _text(data: bytes, charset: str) -> str:
         return data.decode(charset)
     except UnicodeDecodeError:
         return data.decode("windows-1252", "replace")
-
-
-def texts(repetition: Repetition, numbers: Sequence[int]) -> list[str]:
-    """Return the texts of components that are not empty."""
-    return [text for number in numbers if (text := repetition.text(number))]

@@ -13,6 +13,7 @@ from carnet.people.tables import Sex
 from carnet.values import Identifier, PartialDate
 
 VALUE_LIMIT = 200  # characters
+WITHOUT_KEY = 13  # characters of a NIR before its key
 
 _SEX = {"F": Sex.FEMALE, "M": Sex.MALE, "O": Sex.OTHER, "A": Sex.OTHER}
 _INSEE = re.compile(r"\d[\dAB]\d{3}", re.ASCII)
@@ -40,15 +41,23 @@ def read_patient(pid: Segment) -> PatientClaim:
 def is_same_patient(one: PatientClaim, other: PatientClaim) -> bool:
     """Tell whether two claims can be the same person by their numbers.
 
-    They have one in common; and where both have national numbers, one of these.
+    They have one in common; and where both have national numbers, one of these. The key at the
+    end of a national number is left aside: some software omits it.
     """
-    ours = {normalize(identifier) for identifier in one.identifiers}
-    theirs = {normalize(identifier) for identifier in other.identifiers}
-    our_national = {identifier for identifier in ours if is_national(identifier.system)}
-    their_national = {identifier for identifier in theirs if is_national(identifier.system)}
+    ours, theirs = _numbers(one), _numbers(other)
+    our_national = {number for number in ours if is_national(number[0])}
+    their_national = {number for number in theirs if is_national(number[0])}
     if our_national and their_national:
         return not our_national.isdisjoint(their_national)
     return not ours.isdisjoint(theirs)
+
+
+def _numbers(claim: PatientClaim) -> set[tuple[str, str]]:
+    plain = (normalize(identifier) for identifier in claim.identifiers)
+    return {
+        (each.system, each.value[:WITHOUT_KEY] if is_national(each.system) else each.value)
+        for each in plain
+    }
 
 
 def authority(component: Component) -> str | None:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from carnet.errors import ValidationFailed
-from carnet.intake import cda
-from carnet.intake.hl7v2 import groups
+from carnet.intake.hl7v2.documents import NotTaken, carried, open_document, unique_id_of
 from carnet.intake.hl7v2.groups import Group, groups_of
 from carnet.intake.hl7v2.message import Message, Segment, parse
-from carnet.intake.hl7v2.patient import is_same_patient, read_patient
-from carnet.intake.hl7v2.payload import read_payload
+from carnet.intake.hl7v2.patient import read_patient
 from carnet.intake.model import (
-    DocumentItem,
-    Flag,
     Item,
     PatientClaim,
     PatientItem,
@@ -25,19 +19,20 @@ from carnet.intake.model import (
 )
 
 FORMAT = "HL7 v2"
+DOCUMENTS_LIMIT = 1_000  # documents in one body; each is parsed on its own
 
 _ADMISSIONS = frozenset(
     {"A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A10", "A28", "A31"}
 )
 """Events that tell who a patient is; merges and cancellations are not among them."""
 
-NOT_CDA = "Only CDA documents are taken out of messages."
-REFERENCE = "It only refers to its content, which is never fetched."
-RESULT = "Single results are not taken from messages; the report that follows them is."
+RESULT = "Single results are not taken from messages; the report that comes with them is."
 ADMINISTRATIVE = "It is for the transport only."
 CONSENT = "Consent is not taken from admissions."
+NOT_TAKEN = "Messages of this kind are not taken."
 NO_PATIENT = "The message does not identify its patient."
-OTHER_PATIENT = "The message and its document are about different patients."
+NO_CONTENT = "The message brings no document."
+TOO_MANY = f"A body brings at most {DOCUMENTS_LIMIT} documents; send the others in another one."
 NO_DOCUMENT_ID = "The message does not say which document is meant."
 
 
@@ -58,6 +53,7 @@ class _Reader:
     patients: dict[str, PatientClaim] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
     keys: dict[PatientClaim, str] = field(default_factory=dict)
+    documents: int = 0  # seen so far
     prefix: str = ""  # of the message that is read: its place in the body and its control id
 
     def read(self, message: Message, number: int) -> None:
@@ -114,62 +110,42 @@ class _Reader:
 
     def _documents(self, group: Group, place: str, patient: str) -> None:
         """Add the documents of a group; the first of them is the one that its TXA is about."""
-        is_first = True
-        for number, segment in enumerate(group.payloads or [None], 1):
-            place_here = f"{place}/{number}"
-            unique_id = group.unique_id if is_first else None
-            if segment is None or group.is_deletion(segment):
-                self._deletion(group, place_here, patient, segment, unique_id)
-                is_first = False
-            elif (reading := self._cda(segment, place_here, patient)) is not None:
-                self.items.extend(_carried(reading, group, patient, unique_id))
-                is_first = False
+        unique_id = group.unique_id
+        segments: list[Segment | None] = [*group.payloads] or [None]
+        for number, segment in enumerate(segments, 1):
+            key = f"{place}/{number}"
+            kind = f"OBX {segment.text(3)[:40]}".strip() if segment else "TXA"
+            try:
+                self.documents += 1
+                if self.documents > DOCUMENTS_LIMIT:
+                    raise NotTaken(Reason.MALFORMED, TOO_MANY)
+                if group.is_deletion(segment):
+                    target = self._deleted(segment, patient, unique_id)
+                    self.items.append(WithdrawalItem(f"{self.prefix}/{key}", patient, target))
+                elif segment is None:
+                    raise NotTaken(Reason.NOT_SUPPORTED, NO_CONTENT)
+                else:
+                    reading = open_document(segment, self.patients[patient])
+                    self.items.extend(carried(reading, group, segment, patient, unique_id))
+            except NotTaken as why:
+                self._skip(key, kind, why.reason, why.message, why.is_refused)
+            else:
+                unique_id = None
 
-    def _cda(self, segment: Segment, key: str, patient: str) -> Reading | None:
-        """Read the CDA document in an OBX, or add why it is not taken."""
-        kind = f"OBX {segment.text(3)[:40]}".strip()
-        if segment.text(2).upper() != "ED":
-            self._skip(key, kind, Reason.NOT_SUPPORTED, REFERENCE)
-            return None
-        try:
-            payload = read_payload(segment)
-            if not payload.is_xml:
-                self._skip(key, kind, Reason.NOT_SUPPORTED, NOT_CDA)
-                return None
-            claim = self.patients[patient]
-            reading = cda.read(payload.data, otherwise=claim)
-        except ValidationFailed as problem:
-            self._refuse(key, kind, Reason.MALFORMED, problem.message)
-            return None
-        if not any(isinstance(item, DocumentItem) for item in reading.items):
-            for item in reading.items:
-                if isinstance(item, Skipped):
-                    self._refuse(key, kind, item.reason, item.message)
-            return None
-        if not all(is_same_patient(claim, other) for other in reading.patients.values()):
-            self._refuse(key, kind, Reason.IDENTITY_CONFLICT, OTHER_PATIENT)
-            return None
-        return _flagged(reading) if payload.was_repaired else reading
+    def _deleted(self, segment: Segment | None, patient: str, unique_id: str | None) -> str:
+        """Return the document that is taken back.
 
-    def _deletion(
-        self, group: Group, key: str, patient: str, segment: Segment | None, unique_id: str | None
-    ) -> None:
-        """Add a withdrawal; the document that comes with it only has to be the same patient's."""
-        if segment is None and not group.is_deletion(None):
-            self._skip(key, "TXA", Reason.NOT_SUPPORTED, NO_CONTENT)
-            return
-        before = len(self.items)
-        carries = segment is not None and segment.text(2).upper() == "ED"
-        reading = self._cda(segment, key, patient) if segment is not None and carries else None
-        problems = self.items[before:]
-        del self.items[before:]
-        conflicts = [p for p in problems if getattr(p, "reason", None) is Reason.IDENTITY_CONFLICT]
-        if conflicts:
-            self.items.extend(conflicts)
-            return
-        own = next((i for i in reading.items if isinstance(i, DocumentItem)), None) if reading else None
-        target = unique_id or (own.unique_id if own else None)
+        The one that comes along says so where the message does not; it has to be the same
+        patient's, and need not be readable.
+        """
+        own = None
+        if segment is not None:
+            try:
+                own = unique_id_of(open_document(segment, self.patients[patient]))
+            except NotTaken as why:
+                if why.reason is Reason.IDENTITY_CONFLICT:
+                    raise
+        target = unique_id or own
         if target is None:
-            self._refuse(key, "TXA", Reason.MALFORMED, NO_DOCUMENT_ID)
-        else:
-            self.items.append(WithdrawalItem(f"{self.prefix}/{key}", patient, target))
+            raise NotTaken(Reason.MALFORMED, NO_DOCUMENT_ID)
+        return target
