@@ -164,6 +164,7 @@ async def serve(app: Any) -> None:
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0)
+        assert not task.done()
     print(server.servers[0].sockets[0].getsockname()[1], flush=True)
     await task
 

@@ -6,10 +6,11 @@ from enum import Enum
 from typing import Annotated, Any
 
 import strawberry
-from carnet.terminology import codes
 
 from carnet import values
 from carnet.errors import ValidationFailed
+from carnet.terminology import codes, queries
+from carnet_graphql.context import Info
 
 CODE_LIMIT = 200  # characters of a system or a code
 
@@ -35,11 +36,14 @@ class Coding:
 
     @strawberry.field(
         description="What the code means: in the language wanted where our tables know it,"
-        " else as its source named it."
+        " else as its source named it, else as a loaded value set does."
     )
-    def display(self, locale: InLocale = Locale.FR) -> str | None:
+    async def display(self, info: Info, locale: InLocale = Locale.FR) -> str | None:
         """Return the meaning of the code."""
-        return codes.display(self.system, self.code, locale.value) or self.source_display
+        shipped = codes.display(self.system, self.code, locale.value)
+        if shipped or self.source_display:
+            return shipped or self.source_display
+        return await info.context.load(queries.displays, (self.system, self.code))
 
     @classmethod
     def of(cls, coding: values.Coding) -> Coding:

@@ -24,12 +24,12 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import strawberry
-from carnet.store.blobs import BlobStore
 from strawberry.dataloader import DataLoader
 
 from carnet.people.actions import Gate
 from carnet.people.actor import Actor
 from carnet.settings import Settings
+from carnet.store.blobs import BlobStore
 from carnet.store.database import Database, Work
 
 LARGEST_BATCH = 1000  # keys in one statement: keeps the arrays sent to the database small

@@ -68,16 +68,6 @@ async def lock_records(work: Work, record_ids: Iterable[UUID]) -> dict[UUID, Rec
     return {record.id: record for record in await work.session.scalars(statement)}
 
 
-async def activate(actor: Actor, work: Work) -> Record:
-    """Mark the actor's own record as activated by its holder; a second time changes nothing."""
-    record = await own_record(actor, work)
-    if record.state is RecordState.OPEN:
-        record.state = RecordState.ACTIVATED
-        record.activated_at = work.now
-        await work.session.flush()
-    return record
-
-
 async def own_record(actor: Actor, work: Work, record_id: UUID | None = None) -> Record:
     """Return the record the actor may write to, its row locked for this transaction.
 

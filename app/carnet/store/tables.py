@@ -55,7 +55,10 @@ class IdempotencyKey(Base):
     """The answer given to one key of one actor, so that a repeated mutation repeats it."""
 
     __tablename__ = "idempotency_keys"
-    __table_args__ = (UniqueConstraint("actor", "key"),)
+    __table_args__ = (
+        UniqueConstraint("actor", "key"),
+        Index("ix_idempotency_keys_created_at", "created_at"),
+    )
 
     id: Mapped[Id]
     actor: Mapped[str]

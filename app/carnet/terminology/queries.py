@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select, tuple_
 
 from carnet.store.database import Work
 from carnet.terminology.codes import diseases_of_code, vaccine_key
+from carnet.terminology.systems import normalize_system
 from carnet.terminology.tables import Concept, VaccineCode
 from carnet.values import Coding
 
@@ -46,9 +47,11 @@ async def _loaded(
     return found
 
 
-async def displays(work: Work, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return what codes of loaded value sets mean, by (system, code)."""
+async def displays(
+    _actor: object, work: Work, keys: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """Return what codes of loaded value sets mean, by (system, code); public to everybody."""
     columns = tuple_(Concept.system, Concept.code)
-    statement = select(Concept).where(columns.in_(list(keys)[:KEYS_AT_ONCE]))
-    rows = await work.session.scalars(statement)
-    return {(row.system, row.code): row.display for row in rows}
+    wanted = {(normalize_system(system), code): (system, code) for system, code in keys}
+    rows = await work.session.scalars(select(Concept).where(columns.in_(list(wanted))))
+    return {wanted[row.system, row.code]: row.display for row in rows}

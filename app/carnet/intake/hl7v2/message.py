@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from carnet.errors import ValidationFailed
 
 SEGMENTS_LIMIT = 200_000  # in one body; a day's batch of a big laboratory
+MESSAGES_LIMIT = 10_000  # in one body
 FIELDS_LIMIT = 60  # of a segment; the longest standard one (PV1) has 54
 REPETITIONS_LIMIT = 50
 COMPONENTS_LIMIT = 30
 
 _FRAMING = b"\x0b\x1c\r\n \t\x00"
-_LINE_ENDS = re.compile(r"[\r\n\x0b\x1c]+")
+_LINE_ENDS = "\r\x0b\x1c"  # besides \n
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}", re.ASCII)
 _ESCAPES = r"(\.br|X(?:[0-9A-Fa-f]{2}){1,200}|[FSTREHN]|\.[a-z]{2}[+-]?\d{0,3})"
 _CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
@@ -95,7 +96,10 @@ class Segment:
 
     def raw(self, number: int) -> str:
         """Return a field as it came; in MSH, field 1 is the separator itself."""
-        number -= self.name == "MSH"
+        if self.name == "MSH":
+            if number == 1:
+                return self.separators.field
+            number -= 1
         return self.fields[number] if 0 <= number < len(self.fields) else ""
 
     def repetitions(self, number: int) -> list[Repetition]:
@@ -143,7 +147,7 @@ def parse(body: bytes) -> list[Message]:
     """Cut a body into its messages; batch headers and trailers are left out.
 
     Raises:
-        ValidationFailed: it does not begin as HL7 v2, or has too many segments.
+        ValidationFailed: it does not begin as HL7 v2, or has too many segments or messages.
     """
     start = body.lstrip(_FRAMING).removeprefix(b"\xef\xbb\xbf")
     if not start.startswith((b"MSH", b"FHS", b"BHS")):
@@ -160,6 +164,8 @@ def parse(body: bytes) -> list[Message]:
         if messages and name not in ("FHS", "BHS", "BTS", "FTS"):
             fields = tuple(line.split(separators.field, FIELDS_LIMIT))
             messages[-1].append(Segment(name, fields, separators))
+    if len(messages) > MESSAGES_LIMIT:
+        raise ValidationFailed(f"The batch has more than {MESSAGES_LIMIT} messages.")
     if not messages:
         raise ValidationFailed("This HL7 v2 batch has no message.")
     return [Message(tuple(segments)) for segments in messages]
@@ -192,7 +198,9 @@ def _lines(text: str) -> list[str]:
     """Return the segments; a line that begins none belongs to the one before it."""
     cut = text[3:4]
     lines: list[list[str]] = []
-    for line in _LINE_ENDS.split(text):
+    for end in _LINE_ENDS:  # an expression that finds them all is ten times slower
+        text = text.replace(end, "\n")
+    for line in text.split("\n"):
         begins = line.lstrip()
         if _NAME.match(begins) is not None and begins[3:4] in ("", cut, "|"):
             lines.append([begins])

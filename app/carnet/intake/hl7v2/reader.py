@@ -40,7 +40,7 @@ def read(body: bytes) -> Reading:
     """Read one or more messages; what one of them lacks does not touch the others.
 
     Raises:
-        ValidationFailed: the body does not begin as HL7 v2, or has too many segments.
+        ValidationFailed: the body does not begin as HL7 v2, or has too many segments or messages.
     """
     reader = _Reader()
     for number, message in enumerate(parse(body), 1):

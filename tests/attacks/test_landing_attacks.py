@@ -1,0 +1,380 @@
+"""Attacks on the landing of submissions: what is hidden, lost, merged wrongly or breaks all."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+import world
+from sqlalchemy import select
+
+from carnet.documents.actions import set_masked
+from carnet.documents.deposits import land as land_document
+from carnet.documents.tables import Document, DocumentCategory, DocumentStatus
+from carnet.documents.deposits import Deposit, Landing, withdraw
+from carnet.intake import landing
+from carnet.intake.model import (
+    ContentPart,
+    DocumentItem,
+    EntryItem,
+    ImmunizationItem,
+    Item,
+    PatientClaim,
+    Reading,
+    WithdrawalItem,
+)
+from carnet.intake.receipt import ItemOutcome, Outcome
+from carnet.people.actor import Patient, Publisher
+from carnet.people.tables import PersonIdentifier
+from carnet.records import queries
+from carnet.records.actions import DoseDraft, declare_nothing, report_dose
+from carnet.records.tables import ProfileEntry, Section
+from carnet.store.blobs import BlobStore
+from carnet.store.database import Database
+from carnet.store.keyset import PageRequest
+from carnet.values import Coding, Identifier, PartialDate
+
+SYSTEM = "urn:oid:1.2.3"
+DAY = PartialDate("2024-03-01")
+FLU = (Coding("http://hl7.org/fhir/sid/cvx", "140"),)
+
+
+@pytest.fixture
+async def publisher(database: Database) -> Publisher:
+    return await world.publisher(database)
+
+
+@pytest.fixture
+async def patient(database: Database) -> Patient:
+    holder = await world.holder(database)
+    async with database.write() as work:
+        work.session.add(
+            PersonIdentifier(
+                id=work.new_id(),
+                person_id=holder.person_id,
+                system=SYSTEM,
+                value="1",
+                is_national=False,
+                is_key_valid=None,
+            )
+        )
+    return holder
+
+
+@pytest.fixture
+async def record_id(database: Database, patient: Patient) -> UUID:
+    return await world.record_of(database, patient)
+
+
+def reading(*items: Item) -> Reading:
+    claim = PatientClaim((Identifier(SYSTEM, "1"),), is_reference=True)
+    return Reading("FHIR R4", {"p": claim}, items)
+
+
+async def send(
+    database: Database, blobs: BlobStore, publisher: Publisher, *items: Item
+) -> list[ItemOutcome]:
+    async with database.write() as work:
+        return await landing.land(publisher, work, blobs, reading(*items))
+
+
+def document(key: str, content: bytes = b"a", **more: object) -> DocumentItem:
+    item = DocumentItem(key, "p", key, "Bilan", ContentPart(content, "text/plain"))
+    return replace(item, **more)  # type: ignore[arg-type]
+
+
+def dose(key: str, **more: object) -> ImmunizationItem:
+    item = ImmunizationItem(key, "p", "Vaxigrip", FLU, given_on=DAY)
+    return replace(item, **more)  # type: ignore[arg-type]
+
+
+def allergy(key: str, **more: object) -> EntryItem:
+    return replace(EntryItem(key, "p", Section.ALLERGIES, "Lait"), **more)  # type: ignore[arg-type]
+
+
+async def doses_seen(database: Database, patient: Patient, record_id: UUID):
+    async with database.read() as work:
+        pages = await queries.immunization_pages(
+            patient, work, [record_id], PageRequest.of(first=50), queries.DOSES_NEWEST
+        )
+    return list(pages[record_id].items) if record_id in pages else []
+
+
+async def entries_seen(database: Database, patient: Patient, record_id: UUID, section: Section):
+    async with database.read() as work:
+        pages = await queries.entry_pages(
+            patient, work, [record_id], PageRequest.of(first=50), queries.ENTRIES_NEWEST, section
+        )
+    return list(pages[record_id].items) if record_id in pages else []
+
+
+async def test_a_dose_tells_nothing_that_only_a_hidden_document_says(
+    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient, record_id: UUID
+) -> None:
+    async with database.write() as work:
+        await report_dose(patient, work, record_id, DoseDraft("Grippe", FLU, DAY))
+    secret = dose(
+        "d", vaccine_label="Vaccin d'un essai clinique secret", lot_number="SECRET",
+        dose_rank=2, document="doc", is_subpotent=True,
+        codings=(*FLU, Coding("urn:x", "SECRET")),
+    )
+    await send(database, blobs, publisher, document("doc", is_hidden_from_holder=True), secret)
+    (seen,) = await doses_seen(database, patient, record_id)
+    assert seen.vaccine_label == "Grippe"
+    assert seen.lot_number is None
+    assert seen.dose_rank is None
+    assert not seen.is_subpotent
+    assert [c["code"] for c in seen.codings] == ["140"]
+
+
+async def test_nothing_to_declare_ends_when_hidden_entries_are_released(
+    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient, record_id: UUID,
+    clock,
+) -> None:
+    from datetime import timedelta
+
+    async with database.write() as work:
+        await declare_nothing(patient, work, record_id, Section.ALLERGIES)
+    await send(
+        database, blobs, publisher,
+        document("doc", is_hidden_from_holder=True), allergy("a", document="doc"),
+    )
+    async with database.read() as work:
+        assert len((await queries.nothing_to_declare(patient, work, [record_id]))[record_id]) == 1
+    clock.offset += timedelta(days=31)
+    assert len(await entries_seen(database, patient, record_id, Section.ALLERGIES)) == 1
+    async with database.read() as work:
+        assert not (await queries.nothing_to_declare(patient, work, [record_id])).get(record_id)
+
+
+async def test_a_dose_ends_nothing_to_declare_of_immunizations(
+    database: Database, patient: Patient, record_id: UUID
+) -> None:
+    async with database.write() as work:
+        await declare_nothing(patient, work, record_id, Section.IMMUNIZATIONS)
+    async with database.write() as work:
+        await report_dose(patient, work, record_id, DoseDraft("Grippe", FLU, DAY))
+    async with database.read() as work:
+        assert not (await queries.nothing_to_declare(patient, work, [record_id])).get(record_id)
+
+
+async def test_a_corrected_entry_changes_its_section(
+    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient, record_id: UUID
+) -> None:
+    await send(database, blobs, publisher, allergy("o", section=Section.LIFESTYLE))
+    (outcome,) = await send(
+        database, blobs, publisher, allergy("o", section=Section.MEASUREMENTS, label="Poids")
+    )
+    assert outcome.outcome is Outcome.UPDATED
+    assert not await entries_seen(database, patient, record_id, Section.LIFESTYLE)
+    assert len(await entries_seen(database, patient, record_id, Section.MEASUREMENTS)) == 1
+
+
+async def test_a_key_whose_kind_changed_is_not_lost(
+    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient, record_id: UUID
+) -> None:
+    await send(database, blobs, publisher, dose("k"))
+    await send(database, blobs, publisher, allergy("k"))
+    assert len(await entries_seen(database, patient, record_id, Section.ALLERGIES)) == 1
+    assert not await doses_seen(database, patient, record_id)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        dose("bad", dose_rank=0),
+        dose("bad", dose_rank=2**40),
+        dose("bad", dose_rank=10**30),
+        dose("bad", lot_number="\0"),
+        dose("bad", vaccine_label="\0"),
+        dose("bad", codings=(Coding("\0", "x"),)),
+        dose("b\0d"),
+        allergy("b\0d"),
+        allergy("bad", label="\0"),
+        allergy("bad", label="\ud800"),
+        dose("bad", vaccine_label="\ud800"),
+        document("bad", title="\0"),
+        document("bad", title="\ud800"),
+        document("".join(chr(0x4E00 + n) for n in range(9000))),
+        dose("".join(chr(0x4E00 + n) for n in range(9000))),
+        allergy("".join(chr(0x4E00 + n) for n in range(9000))),
+        WithdrawalItem("w", "p", "\0"),
+        WithdrawalItem("w", "p", "".join(chr(0x4E00 + n) for n in range(9000))),
+    ],
+    ids=lambda item: f"{type(item).__name__}",
+)
+async def test_one_bad_item_does_not_stop_the_others(
+    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient, bad: Item
+) -> None:
+    outcomes = await send(
+        database, blobs, publisher, bad, dose("good", given_on=PartialDate("2020")), allergy("g")
+    )
+    assert outcomes[0].outcome is Outcome.REFUSED
+    assert [o.outcome for o in outcomes[1:]] == [Outcome.CREATED] * 2
+
+
+async def test_a_refused_replacement_leaves_the_facts_of_what_it_replaces(
+    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient, record_id: UUID
+) -> None:
+    outcomes = await send(
+        database, blobs, publisher,
+        document("one"),
+        document("two", b"b", replaces_unique_id="one", authors=(), language="\0"),
+        allergy("a", document="one"),
+        dose("d", document="one"),
+    )
+    assert [o.outcome for o in outcomes] == [
+        Outcome.CREATED, Outcome.REFUSED, Outcome.CREATED, Outcome.CREATED,
+    ]
+    async with database.read() as work:
+        (row,) = list(await work.session.scalars(select(Document)))
+        assert row.status is DocumentStatus.CURRENT
+
+
+async def test_a_refused_replacement_keeps_the_facts_that_stand(
+    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient, record_id: UUID
+) -> None:
+    first = document("one"), allergy("a", document="one"), dose("d", document="one")
+    await send(database, blobs, publisher, *first)
+    bad = document("two", b"b", replaces_unique_id="one", language="\0")
+    await send(database, blobs, publisher, bad, dose("e", given_on=PartialDate("2020-01-01")))
+    assert len(await entries_seen(database, patient, record_id, Section.ALLERGIES)) == 1
+    assert len(await doses_seen(database, patient, record_id)) == 2
+
+
+async def test_a_source_that_calls_its_document_superseded_is_believed_later_too(
+    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient, record_id: UUID
+) -> None:
+    await send(database, blobs, publisher, document("one"), allergy("a", document="one"))
+    await send(
+        database, blobs, publisher,
+        document("one", is_superseded=True), allergy("a", document="one"),
+    )
+    async with database.read() as work:
+        (row,) = list(await work.session.scalars(select(Document)))
+        assert row.status is DocumentStatus.SUPERSEDED
+    assert not await entries_seen(database, patient, record_id, Section.ALLERGIES)
+
+
+async def test_a_late_former_version_does_not_supersede_the_current_one(
+    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient, record_id: UUID
+) -> None:
+    await send(database, blobs, publisher, document("one", b"new"), allergy("a", document="one"))
+    await send(database, blobs, publisher, document("one", b"old", is_superseded=True))
+    async with database.read() as work:
+        rows = await work.session.scalars(select(Document.status).order_by(Document.deposited_at))
+        assert list(rows) == [DocumentStatus.CURRENT, DocumentStatus.SUPERSEDED]
+    assert len(await entries_seen(database, patient, record_id, Section.ALLERGIES)) == 1
+
+
+async def test_a_publisher_releases_what_it_hid(
+    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient, record_id: UUID
+) -> None:
+    held = allergy("a", document="one"), dose("d", document="one")
+    await send(database, blobs, publisher, document("one", is_hidden_from_holder=True), *held)
+    assert not await doses_seen(database, patient, record_id)
+    await send(database, blobs, publisher, document("one"), *held)
+    assert len(await entries_seen(database, patient, record_id, Section.ALLERGIES)) == 1
+    assert len(await doses_seen(database, patient, record_id)) == 1
+
+
+async def test_going_back_to_a_former_content_makes_it_current(
+    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient
+) -> None:
+    for content in (b"a", b"b", b"a"):
+        await send(database, blobs, publisher, document("one", content))
+    async with database.read() as work:
+        current = select(Document).where(Document.status == DocumentStatus.CURRENT)
+        (row,) = list(await work.session.scalars(current))
+        assert row.content_key == __import__("hashlib").sha256(b"a").digest()
+
+
+async def test_two_replacements_of_one_original_end_the_same_in_any_order(
+    database: Database, publisher: Publisher, record_id: UUID
+) -> None:
+    import itertools
+    from hashlib import sha256
+
+    ends = []
+    for order in itertools.permutations("ABC"):
+        sender = await world.publisher(database)
+        for name in order:
+            async with database.write() as work:
+                await land_document(
+                    work,
+                    Deposit(
+                        record_id, sender.publisher_id, name,
+                        sha256(name.encode()).digest(), "t", DocumentCategory.OTHER,
+                        replaces_unique_id=None if name == "A" else "A",
+                    ),
+                    [],
+                )
+        async with database.read() as work:
+            rows = list(
+                await work.session.scalars(
+                    select(Document).where(Document.publisher_id == sender.publisher_id)
+                )
+            )
+            ends.append(
+                (
+                    len({row.lineage_id for row in rows}),
+                    sum(row.status is DocumentStatus.CURRENT for row in rows),
+                )
+            )
+    assert set(ends) == {(1, 1)}
+
+
+async def test_masking_while_a_replacement_lands_does_not_deadlock(
+    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient, record_id: UUID
+) -> None:
+    await send(database, blobs, publisher, document("one"))
+    async with database.read() as work:
+        id_ = await work.session.scalar(select(Document.id))
+    locked, masked = asyncio.Event(), asyncio.Event()
+    from carnet.records.actions import lock_records
+
+    async def intake() -> None:
+        async with database.write() as work:
+            await lock_records(work, [record_id])
+            locked.set()
+            await masked.wait()
+            await withdraw(work, record_id, publisher.publisher_id, "one")
+
+    async def mask() -> None:
+        await locked.wait()
+        async with database.write() as work:
+            from sqlalchemy import event
+
+            assert id_ is not None
+            task = asyncio.ensure_future(set_masked(patient, work, id_, True))
+            # It waits for a lock: whoever waits is seen in pg_locks.
+            async with database.read() as other:
+                from sqlalchemy import text
+
+                while not await other.session.scalar(
+                    text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                ):
+                    pass
+            masked.set()
+            try:
+                await task
+            except Exception as error:
+                assert type(error).__name__ == "NotFound", error
+                raise
+
+    done = await asyncio.gather(intake(), mask(), return_exceptions=True)
+    assert done[0] is None
+    assert type(done[1]).__name__ == "NotFound"
+
+
+async def test_many_doses_of_one_person_are_merged_in_little_time(
+    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient
+) -> None:
+    from time import perf_counter
+
+    many = [dose(f"d{n}", lot_number=f"{n}") for n in range(2000)]
+    started = perf_counter()
+    await send(database, blobs, publisher, *many)
+    assert perf_counter() - started < 5
