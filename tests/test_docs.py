@@ -1,0 +1,43 @@
+"""Guides name everything there is, and nothing else."""
+
+import re
+from pathlib import Path
+
+from carnet.intake.formats import READERS
+from carnet.intake.model import Flag, Reason
+from carnet.intake.receipt import Outcome
+from carnet.sandbox.personas import HANDLES
+
+ROOT = Path(__file__).parents[1]
+
+
+def codes(text: str) -> set[str]:
+    return set(re.findall(r"`([A-Z][A-Z0-9_]+)`", text))
+
+
+def test_publishers_find_every_outcome_reason_and_flag() -> None:
+    guide = (ROOT / "docs/publishers.md").read_text()
+    assert codes(guide) == {member.value for kind in (Outcome, Reason, Flag) for member in kind}
+    for media_type in re.findall(r"`((?:application|text)/[\w.+-]+)`", guide):
+        assert media_type in READERS
+
+
+def test_operators_find_every_setting() -> None:
+    guide = (ROOT / "docs/operations.md").read_text()
+    source = (ROOT / "app/carnet/settings.py").read_text()
+    named = set(re.findall(r'"(CARNET_[A-Z_]+)"', source))
+    listed = set(re.findall(r"^\| `(CARNET_[A-Z_]+)`", guide, re.MULTILINE))
+    assert listed - {"CARNET_DEBUG"} == named
+
+
+def test_decisions_are_short_and_listed() -> None:
+    folder = ROOT / "docs/decisions"
+    index = (folder / "README.md").read_text()
+    for path in folder.glob("0*.md"):
+        assert len(path.read_text().splitlines()) <= 40, path.name
+        assert f"({path.name})" in index
+
+
+def test_the_readmes_persona_exists() -> None:
+    (handle,) = re.findall(r"token --as (\w+)", (ROOT / "README.md").read_text())
+    assert handle in HANDLES
