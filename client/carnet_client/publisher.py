@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -183,7 +184,8 @@ class PublisherClient:
         for attempt in range(ATTEMPTS):
             pause = self._first_pause * 2**attempt
             try:
-                answer = await self._http.post("/intake", content=_chunks(path), headers=headers)
+                async with aclosing(_chunks(path)) as body:
+                    answer = await self._http.post("/intake", content=body, headers=headers)
             except httpx.TransportError as error:
                 last = Unreachable(f"The server does not answer ({type(error).__name__}).")
             else:
@@ -208,7 +210,7 @@ def _checked(server: str) -> httpx.URL:
     return url
 
 
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
+async def _chunks(path: Path) -> AsyncGenerator[bytes, None]:
     handle = await asyncio.to_thread(path.open, "rb")
     try:
         while chunk := await asyncio.to_thread(handle.read, CHUNK_BYTES):

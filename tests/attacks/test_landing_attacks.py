@@ -36,7 +36,8 @@ from carnet.store.database import Database
 from carnet.store.keyset import PageRequest
 from carnet.values import Coding, Identifier, PartialDate
 
-SYSTEM = "urn:oid:1.2.3"
+SYSTEM = "urn:oid:1.2.250.1.213.1.4.8"
+NUMBER = "279035121518989"
 DAY = PartialDate("2024-03-01")
 FLU = (Coding("http://hl7.org/fhir/sid/cvx", "140"),)
 
@@ -55,9 +56,9 @@ async def patient(database: Database) -> Patient:
                 id=work.new_id(),
                 person_id=holder.person_id,
                 system=SYSTEM,
-                value="1",
-                is_national=False,
-                is_key_valid=None,
+                value=NUMBER,
+                is_national=True,
+                is_key_valid=True,
             )
         )
     return holder
@@ -69,7 +70,7 @@ async def record_id(database: Database, patient: Patient) -> UUID:
 
 
 def reading(*items: Item) -> Reading:
-    claim = PatientClaim((Identifier(SYSTEM, "1"),), is_reference=True)
+    claim = PatientClaim((Identifier(SYSTEM, NUMBER),), is_reference=True)
     return Reading("FHIR R4", {"p": claim}, items)
 
 

@@ -315,6 +315,13 @@ class TestProblems:
         assert isinstance(item, NothingToDeclareItem)
         assert (item.section, item.document) == (Section.CONDITIONS, "1.2.3.4^doc-1")
 
+    def test_denying_that_there_is_none_declares_nothing(self) -> None:
+        double = observation('<value code="no-known-problems" codeSystem="1.2"/>').replace(
+            'moodCode="EVN"', 'moodCode="EVN" negationInd="true"'
+        )
+        item = one(section("11450-4", concern(double)))
+        assert isinstance(item, Skipped) and item.reason is Reason.NOT_DONE
+
     def test_nothing_to_declare_beside_a_problem_is_a_contradiction(self) -> None:
         nothing = observation('<value code="no-known-problems" codeSystem="1.2"/>')
         found = items(section("11450-4", concern(nothing), concern(observation(ANGINA))))
@@ -394,6 +401,19 @@ class TestAllergies:
         item = one(section("48765-2", concern(text)))
         assert isinstance(item, Skipped)
         assert item.reason is reason
+
+    def test_denying_one_allergy_leaves_the_others_open(self) -> None:
+        penicillin = ALLERGY.replace("419199007", "91936005")
+        item = one(section("48765-2", concern(observation(penicillin, attributes=NEGATED))))
+        assert isinstance(item, Skipped) and item.reason is Reason.NOT_DONE
+
+    def test_a_void_concern_takes_what_it_holds_with_it(self) -> None:
+        held = observation(DRUG_ALLERGY, more=agent())
+        item = one(section("48765-2", concern(held, "nullified")))
+        assert isinstance(item, Skipped) and item.reason is Reason.ENTERED_IN_ERROR
+        negated = concern(held).replace("<act ", '<act negationInd="true" ')
+        item = one(section("48765-2", negated))
+        assert isinstance(item, Skipped) and item.reason is Reason.NOT_DONE
 
     def test_severity_beside_an_allergy_is_no_allergy(self) -> None:
         severity = observation(

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -325,13 +326,13 @@ def test_anything_may_stand_anywhere(changes: list[tuple[int, Any]]) -> None:
     check(orjson.dumps(bundle))
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.integers(0, PLACES - 1), st.sampled_from([None, [], {}, "\0", 7, True, [{}], "x" * 600]))
-def test_each_element_may_be_of_a_wrong_type(number: int, value: Any) -> None:
-    bundle = copy.deepcopy(BUNDLE)
-    container, key = list(places(bundle))[number]
-    container[key] = value
-    check(orjson.dumps(bundle))
+@pytest.mark.parametrize("value", [7, ["x"], [{}], {"x": []}, "\0"])
+def test_each_element_may_be_of_a_wrong_type(value: Any) -> None:
+    for number in range(PLACES):
+        bundle = orjson.loads(orjson.dumps(BUNDLE))
+        container, key = list(places(bundle))[number]
+        container[key] = value
+        check(orjson.dumps(bundle))
 
 
 @settings(max_examples=200, deadline=None)

@@ -306,6 +306,10 @@ class TestDocuments:
         assert isinstance(item, Skipped)
         assert (item.reason, item.is_refused) == (Reason.NOT_SUPPORTED, False)
 
+    def test_many_results_are_told_once(self) -> None:
+        results = [f"OBX|{n}|NM|718-7^Hb^LN||13.2|g/dL" for n in range(50)]
+        assert isinstance(one(message("ORU^R01", PID, "OBR|1", *results)), Skipped)
+
     def test_several_reports_of_one_message(self) -> None:
         def report(number: int, flag: str) -> tuple[str, ...]:
             source = cda(header=HEADER.replace("doc-1", f"doc-{number}"))

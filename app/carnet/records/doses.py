@@ -202,7 +202,8 @@ async def _store(
             for name, value in values.items():
                 setattr(row, name, value)
     if fresh:
-        await work.session.execute(insert(Immunization), fresh)
+        statement = insert(Immunization).execution_options(render_nulls=True)  # one for all rows
+        await work.session.execute(statement, fresh)
     for sources in changed.values():
         work.session.add_all(sources)
     await work.session.flush()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from carnet.records.sections import EntryDraft
@@ -59,7 +59,9 @@ async def insert_entries(work: Work, facts: Sequence[EntryFact]) -> None:
         }
         for fact in facts
     ]
-    await work.session.execute(insert(ProfileEntry), rows)
+    # Without render_nulls, each run of rows that lack the same values is a statement of its own.
+    statement = insert(ProfileEntry).execution_options(render_nulls=True)
+    await work.session.execute(statement, rows)
     visible = [fact for fact in facts if fact.hidden_from_holder_until is None]
     by_record: dict[UUID, set[Section]] = {}
     for fact in visible:
@@ -73,29 +75,39 @@ async def insert_entries(work: Work, facts: Sequence[EntryFact]) -> None:
 
 async def replace_entries(work: Work, facts: Sequence[EntryFact]) -> None:
     """Store new versions of entries that already stand under the same ids."""
-    for fact in facts:
-        changed = (
-            update(ProfileEntry)
-            .where(ProfileEntry.id == fact.id)
-            .values(
-                label=fact.draft.label,
-                codings=[coding.as_json() for coding in fact.draft.codings],
-                status=fact.draft.status,
-                started_on=fact.draft.started_on,
-                ended_on=fact.draft.ended_on,
-                sort_on=fact.draft.started_on.text if fact.draft.started_on else "",
-                value=fact.draft.value,
-                unit=fact.draft.unit,
-                note=fact.draft.note,
-                details=fact.draft.details,
-                source_document_id=fact.source_document_id,
-                hidden_from_holder_until=fact.hidden_from_holder_until,
-                version=ProfileEntry.version + 1,
-                updated_at=work.now,
-                removed_at=None,
-            )
-        )
-        await work.session.execute(changed)
+    if not facts:
+        return
+    rows = [
+        {
+            "to_id": fact.id,
+            "to_label": fact.draft.label,
+            "to_codings": [coding.as_json() for coding in fact.draft.codings],
+            "to_status": fact.draft.status,
+            "to_started_on": fact.draft.started_on,
+            "to_ended_on": fact.draft.ended_on,
+            "to_sort_on": fact.draft.started_on.text if fact.draft.started_on else "",
+            "to_value": fact.draft.value,
+            "to_unit": fact.draft.unit,
+            "to_note": fact.draft.note,
+            "to_details": fact.draft.details,
+            "to_source_document_id": fact.source_document_id,
+            "to_hidden_from_holder_until": fact.hidden_from_holder_until,
+        }
+        for fact in facts
+    ]
+    table = ProfileEntry.metadata.tables[ProfileEntry.__tablename__]
+    given = {
+        column: bindparam(f"to_{column.name}", type_=column.type)
+        for column in table.columns
+        if f"to_{column.name}" in rows[0] and not column.primary_key
+    }
+    changed = (
+        update(table)
+        .where(table.c.id == bindparam("to_id", type_=table.c.id.type))
+        .values(given)
+        .values(version=table.c.version + 1, updated_at=work.now, removed_at=None)
+    )
+    await work.session.execute(changed, rows)
 
 
 async def retract_entries(work: Work, document_ids: Collection[UUID]) -> None:

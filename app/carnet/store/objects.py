@@ -4,8 +4,8 @@ Paths are ``shard/blob/segment``: the shard is the last byte of the blob's id, w
 that blobs spread over 256 folders. Nothing here knows what the bytes mean.
 
 Every method blocks: call it in a thread. The asynchronous half of obstore 0.12 is left alone: its
-runtime's threads call back into Python, and abort a process that ends at that moment (seen in one
-of three short runs; the same race as PyO3/pyo3-async-runtimes#40).
+runtime's threads call back into Python, and abort a process that ends at that moment (seen in 5 of
+12 short runs; probably the race of PyO3/pyo3-async-runtimes#40).
 """
 
 from __future__ import annotations

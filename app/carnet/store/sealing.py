@@ -8,7 +8,7 @@ added or taken from another blob does not open, and neither does one that was cu
 
 The AEAD is ChaCha20-Poly1305: constant in time on every processor, while AES-GCM is so only where
 the processor has instructions for it. It seals and opens 1,900 MB/s per core where AES-256-GCM
-does 2,500 to 3,400; SHA-256, which every upload needs, does 1,500, so the gain would be small.
+does 2,200 to 3,500; SHA-256, which every upload needs, does 1,500, so the gain would be small.
 
 Sealed chunks are grouped into *segments*, each stored as one object, beginning with the header.
 Object stores keep the parts of an upload that was killed, hidden and paid for, until somebody

@@ -12,6 +12,8 @@ from carnet.intake.cda.codes import code_of, codes_within, codings_of
 from carnet.intake.cda.entries import (
     NEGATED,
     NO_CODE,
+    WITHDRAWN,
+    WITHDRAWN_STATES,
     Entries,
     is_event,
     is_negated,
@@ -53,6 +55,8 @@ _ALLERGY_TYPES = {
 }
 """Kinds of allergy in SNOMED CT, which do not say what the patient is allergic to."""
 
+_ANY_ALLERGY = frozenset(code for code, category in _ALLERGY_TYPES.items() if category is None)
+
 _ATTACHED = frozenset({"SEV", "33999-4", "82606-5", "11323-3", "48767-8"})
 """Severity, status, criticality, health status, comment: they qualify what they stand beside."""
 
@@ -64,7 +68,7 @@ def read_problems(entries: Entries) -> None:
     for section in entries.sections(ACTIVE_PROBLEMS, PAST_PROBLEMS):
         is_past = code_of(section.find("code")) == PAST_PROBLEMS
         for concern, observation in _observations(section):
-            if entries.is_usable(observation):
+            if _stands(entries, concern, observation):
                 _problem(entries, concern, observation, is_past)
 
 
@@ -72,7 +76,7 @@ def read_allergies(entries: Entries) -> None:
     """Add each allergy or intolerance with a known agent."""
     for section in entries.sections(ALLERGIES):
         for concern, observation in _observations(section):
-            if entries.is_usable(observation):
+            if _stands(entries, concern, observation):
                 _allergy(entries, concern, observation)
 
 
@@ -95,18 +99,31 @@ def _is_statement(observation: Element) -> bool:
     return is_event(observation) and code_of(observation.find("code")) not in _ATTACHED
 
 
+def _stands(entries: Entries, concern: Element | None, observation: Element) -> bool:
+    """Tell whether an observation is about the patient and neither it nor its concern is void."""
+    if not entries.is_usable(observation):
+        return False
+    if concern is None:
+        return True
+    if state_of(concern) in WITHDRAWN_STATES:
+        entries.skip(observation, Reason.ENTERED_IN_ERROR, WITHDRAWN)
+    elif is_negated(concern):
+        entries.skip(observation, Reason.NOT_DONE, NEGATED)
+    else:
+        return True
+    return False
+
+
 def _problem(
     entries: Entries, concern: Element | None, observation: Element, is_past: bool
 ) -> None:
     value = observation.find("value")
     codes = codes_within(value)
-    if not codes.isdisjoint(_NO_PROBLEMS) or (
-        is_negated(observation) and not codes.isdisjoint(_ANY_PROBLEM)
-    ):
+    if not codes.isdisjoint(_ANY_PROBLEM if is_negated(observation) else _NO_PROBLEMS):
         if not is_past:
             entries.nothing(observation, Section.CONDITIONS)
         return
-    if is_negated(observation) or (concern is not None and is_negated(concern)):
+    if is_negated(observation):
         entries.skip(observation, Reason.NOT_DONE, NEGATED)
         return
     codings = codings_of(value)
@@ -153,10 +170,14 @@ def _allergy(entries: Entries, concern: Element | None, observation: Element) ->
     value = observation.find("value")
     agents, values = codes_within(agent_code), codes_within(value)
     kinds = values | codes_within(observation.find("code"))
-    if not (agents | values).isdisjoint(_NO_ALLERGIES):
+    if not (agents | values).isdisjoint(_NO_ALLERGIES) and not is_negated(observation):
         entries.nothing(observation, Section.ALLERGIES)
         return
-    is_general = agents <= _ANY_SUBSTANCE and not any(_ALLERGY_TYPES.get(kind) for kind in kinds)
+    is_general = (
+        agents <= _ANY_SUBSTANCE
+        and values <= _ANY_ALLERGY
+        and not any(_ALLERGY_TYPES.get(kind) for kind in kinds)
+    )
     label = entries.narrative.name_of(agent_code)
     label = label or (text_of(agent.find("name")) if agent is not None else None)
     if is_negated(observation):

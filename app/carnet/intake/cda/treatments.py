@@ -53,7 +53,10 @@ def _treatment(entries: Entries, element: Element) -> None:
     label = entries.narrative.name_of(code)
     label = label or (text_of(material.find("name")) if material is not None else None)
     codes = codes_within(code) | codes_within(element.find("code"))
-    if not codes.isdisjoint(_NO_MEDICINES) or (is_negated(element) and not codings and not label):
+    is_none = not codes.isdisjoint(_NO_MEDICINES)
+    if not is_none and is_negated(element):
+        is_none = not codings and not label
+    if is_none:
         entries.nothing(element, Section.TREATMENTS)
     elif is_negated(element):
         entries.skip(element, Reason.NOT_DONE, NEGATED)

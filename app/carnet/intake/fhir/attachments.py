@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from binascii import Error, unhexlify
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import orjson
 
+from carnet.documents.rules import CONTENT_PARTS_LIMIT
 from carnet.errors import ValidationFailed
 from carnet.intake.base64 import Decoded, decode
 from carnet.intake.fhir.datatypes import Element, SetAside, malformed, token
@@ -41,12 +42,15 @@ class Contents:
         return tuple(self.parts[1:])
 
 
-def read_attachments(source: Source, attachments: Iterable[Element]) -> Contents:
+def read_attachments(source: Source, attachments: Sequence[Element]) -> Contents:
     """Read the Attachments of a document, the first first.
 
     Raises:
-        SetAside: one of them is malformed.
+        SetAside: one of them is malformed, or there are too many.
     """
+    if len(attachments) > CONTENT_PARTS_LIMIT:
+        message = f"A document has at most {CONTENT_PARTS_LIMIT} parts."
+        raise SetAside(Reason.MALFORMED, message, is_refused=True)
     contents = Contents()
     for attachment in attachments:
         _read(source, attachment, contents)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from carnet.intake.fhir.datatypes import (
     Element,
@@ -24,7 +25,7 @@ NOBODY = Author()
 
 def authors_of(source: Source, references: Iterable[Element]) -> Iterator[Author]:
     """Yield whom these references name; those that say nothing at all are left out."""
-    for reference in references:
+    for reference in islice(references, AUTHORS_LIMIT):
         author = _author(source, reference)
         if author != NOBODY:
             yield author

@@ -84,7 +84,7 @@ class _Slot:
 class _Reader:
     def __init__(self, size: int) -> None:
         self.content_left = SHARED_CONTENT * size  # bytes
-        self.keys: set[str] = set()  # of entries and items, so that none stands twice
+        self.keys: dict[str, int] = {}  # how often each was wanted, so that none stands twice
         self.count = 0  # entries
         self.patients: dict[str, PatientClaim] = {}
 
@@ -100,12 +100,9 @@ class _Reader:
 
     def _key(self, key: str) -> str:
         """Return the key, told apart from an equal one before it."""
-        unique, number = key, 1
-        while unique in self.keys:
-            number += 1
-            unique = f"{key}~{number}"
-        self.keys.add(unique)
-        return unique
+        number = self.keys.get(key, 0) + 1
+        self.keys[key] = number
+        return key if number == 1 else self._key(f"{key}~{number}")
 
     def _bundle(
         self, bundle: Element, original: bytes, visible: frozenset[str], depth: int
@@ -133,14 +130,15 @@ class _Reader:
             try:
                 resource = child(element, "resource")
                 full_url = token(element, "fullUrl", REFERENCE_LIMIT)
-                version = _version(element, resource, full_url)
+                version = _version(element, resource, full_url) if is_history else None
             except SetAside as aside:
                 key = self._key(f"entry:{position}")
                 slot.items.append(self._aside(key, "Bundle.entry", aside))
                 yield slot
                 continue
-            is_older = is_history and version in former
-            former |= {version} if version else set()
+            is_older = version in former
+            if version:
+                former.add(version)
             if resource is None:
                 key = self._key(f"entry:{position}")
                 slot.items.append(Skipped(key, "Bundle.entry", Reason.NOT_SUPPORTED, NO_RESOURCE))
@@ -230,13 +228,15 @@ class _Reader:
         found: list[Item] = []
         for item in items:
             if isinstance(item, Fact):
-                key = item.source_key
-                item = replace(item, source_key=key if key == entry.key else self._key(key))
                 owner = document if document and document.patient == item.patient else None
                 if hidden - (hidden_for(owner) if owner else frozenset()):
                     raise SetAside(Reason.NOT_SUPPORTED, HIDDEN_FACT, is_refused=True)
-                if owner is not None:
-                    item = replace(item, document=owner.source_key)
+                key = (
+                    item.source_key if item.source_key == entry.key else self._key(item.source_key)
+                )
+                tie = owner.source_key if owner else None
+                if key != item.source_key or tie is not None:
+                    item = replace(item, source_key=key, document=tie)
             found.append(item)
         return found
 

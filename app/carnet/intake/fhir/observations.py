@@ -80,14 +80,12 @@ def read_observation(source: Source) -> Iterator[Item]:
         raise SetAside(Reason.NOT_DONE, CANCELLED)
     code = child(resource, "code")
     categories = sorted(codes(*children(resource, "category")))
-    found = [(source.key, resource, code)] if _value(resource) else []
     components = children(resource, "component")
     if len(components) > COMPONENTS_LIMIT:
         raise malformed("component")
-    for component in components:
-        if _value(component):
-            key = f"{source.key}#{_name(component)}"
-            found.append((key, component, child(component, "code")))
+    named = [(source.key, resource)]
+    named += [(f"{source.key}#{_name(component)}", component) for component in components]
+    found = [(key, element, value) for key, element in named if (value := _value(element))]
     if not found:
         raise SetAside(Reason.NOT_SUPPORTED, NO_VALUE)
     context = _Context(
@@ -97,8 +95,8 @@ def read_observation(source: Source) -> Iterator[Item]:
         "social-history" in categories or bool(codes(code) & LIFESTYLE_CODES),
         remarks(resource),
     )
-    for key, element, concept in found:
-        yield _entry(key, element, concept, context)
+    for key, element, value in found:
+        yield _entry(key, element, value, context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +110,8 @@ class _Context:
     remarks: str | None
 
 
-def _entry(key: str, element: Element, concept: Element | None, context: _Context) -> EntryItem:
-    value = _value(element) or Value()
+def _entry(key: str, element: Element, value: Value, context: _Context) -> EntryItem:
+    concept = child(element, "code")
     name = label(concept)
     if name is None:
         raise malformed("code")

@@ -9,8 +9,6 @@ reaches an entry of another server.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -31,24 +29,38 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re
 
 @dataclass(eq=False, slots=True)
 class Entry:
-    """One resource of the body with its place in it. ``key`` is its source key."""
+    """One resource of the body with its place in it.
+
+    ``key`` is its source key, ``kind`` its type, ``path`` its type and id if it has one.
+    """
 
     resource: Element = field(repr=False)
     key: str
     full_url: str | None = None
+    kind: str = field(init=False)
+    path: str | None = field(init=False)
+    _contained: dict[str, Element] | None = field(default=None, init=False, repr=False)
 
-    @property
-    def kind(self) -> str:
-        """The type of the resource."""
-        return kind_of(self.resource)
+    def __post_init__(self) -> None:
+        self.kind = kind_of(self.resource)
+        self.path = local_path(self.resource)
 
     @property
     def base(self) -> str | None:
         """The server that the fullUrl names, with its last slash; None for another URL."""
-        url, path = self.full_url, local_path(self.resource)
+        url, path = self.full_url, self.path
         if url and path and url.startswith(("http://", "https://")) and url.endswith(f"/{path}"):
             return url[: -len(path)]
         return None
+
+    def contained(self, id_: str) -> Element | None:
+        """Return the resource that is contained under an id."""
+        if self._contained is None:
+            self._contained = {}
+            for item in children(self.resource, "contained"):
+                if isinstance(name := item.get("id"), str):
+                    self._contained.setdefault(name, item)
+        return self._contained.get(id_)
 
 
 @dataclass(slots=True)
@@ -67,38 +79,40 @@ class Body:
     decoded: dict[str, Decoded] = field(default_factory=dict, repr=False)  # Binaries by key
     contents: set[str] = field(default_factory=set)  # keys of entries that are documents' content
     _by_url: dict[str, Entry] = field(default_factory=dict, repr=False)
-    _by_path: dict[str, list[Entry]] = field(default_factory=dict, repr=False)
-    _by_id: dict[str, list[Entry]] = field(default_factory=dict, repr=False)
+    _by_path: dict[str, Entry | None] = field(default_factory=dict, repr=False)
+    _by_path_nowhere: dict[str, Entry | None] = field(default_factory=dict, repr=False)
+    _by_id: dict[str, Entry | None] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        paths: dict[str, list[Entry]] = defaultdict(list)
-        ids: dict[str, list[Entry]] = defaultdict(list)
         for entry in self.entries:
             if entry.full_url:
                 self._by_url.setdefault(_without_version(entry.full_url), entry)
-            if path := local_path(entry.resource):
-                paths[path].append(entry)
-                ids[path.partition("/")[2]].append(entry)
-        self._by_path, self._by_id = dict(paths), dict(ids)
+            path = entry.path
+            if path is None:
+                continue
+            _put(self._by_path, path, entry)
+            _put(self._by_id, path.partition("/")[2], entry)
+            if not entry.base:
+                _put(self._by_path_nowhere, path, entry)
 
     def find(self, reference: str, referrer: Entry) -> Entry | None:
         """Return the entry that a reference means, None when it is outside or in doubt."""
         reference = _without_version(reference)
         if reference.startswith("#"):  # not contained; French prescriptions mean an entry
-            return _only(self._by_id.get(reference[1:], ()))
+            return self._by_id.get(reference[1:])
         if found := self._by_url.get(reference):
             return found
         if reference.lower().startswith("urn:uuid:"):
             uuid = reference[9:]
             same = self._by_url.get(f"urn:uuid:{uuid.lower()}")
-            nameless = [e for e in self._by_id.get(uuid, ()) if not e.full_url]
-            return same or (_only(nameless) if _UUID.fullmatch(uuid) else None)
+            found = self._by_id.get(uuid) if _UUID.fullmatch(uuid) else None
+            return same or (found if found and not found.full_url else None)
         if ":" in reference:
             return None
         base = referrer.base
         if base and (found := self._by_url.get(base + reference)):
             return found
-        return _only(e for e in self._by_path.get(reference, ()) if not base or not e.base)
+        return (self._by_path_nowhere if base else self._by_path).get(reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +148,9 @@ class Source:
         if reference == "#":
             return Source(self.body, self.entry, self.entry.resource)
         if reference.startswith("#"):
-            for item in children(self.entry.resource, "contained"):
-                if item.get("id") == reference[1:]:
-                    return Source(self.body, self.entry, item)
+            inside = self.entry.contained(reference[1:])
+            if inside is not None:
+                return Source(self.body, self.entry, inside)
         found = self.body.find(reference, self.entry)
         return Source(self.body, found, found.resource) if found else None
 
@@ -197,6 +211,6 @@ def _without_version(reference: str) -> str:
     return reference.partition("/_history/")[0]
 
 
-def _only(entries: Iterable[Entry]) -> Entry | None:
-    found = list(entries)
-    return found[0] if len(found) == 1 else None
+def _put(index: dict[str, Entry | None], name: str, entry: Entry) -> None:
+    """Put an entry under a name; a name that two entries have means neither."""
+    index[name] = None if name in index else entry

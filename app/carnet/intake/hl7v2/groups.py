@@ -41,7 +41,8 @@ class Group:
     has_request: bool = False  # an OBR was seen
     payloads: list[Segment] = field(default_factory=list)  # OBX that carry data or point to it
     visibility: dict[str, bool] = field(default_factory=dict)
-    others: list[tuple[Segment, bool]] = field(default_factory=list)  # OBX; is it administrative
+    transport: list[Segment] = field(default_factory=list)  # OBX for the DMP and secure mail
+    results: int = 0  # how many other OBX
 
     @property
     def unique_id(self) -> str | None:
@@ -105,11 +106,11 @@ def _add_observation(group: Group, segment: Segment) -> None:
         if answer in ("Y", "N"):
             group.visibility[name] = answer == "Y"
     elif system == _DMP or code in _MAIL:
-        group.others.append((segment, True))
+        group.transport.append(segment)
     elif segment.text(2).upper() in ("ED", "RP"):
         group.payloads.append(segment)
     else:
-        group.others.append((segment, False))
+        group.results += 1
 
 
 def entity_id(identifier: Repetition) -> str | None:

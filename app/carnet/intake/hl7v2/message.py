@@ -88,7 +88,7 @@ class Repetition:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment; its fields are cut when they are asked for."""
+    """One segment; its fields are cut further when they are asked for."""
 
     name: str
     fields: tuple[str, ...] = field(repr=False)

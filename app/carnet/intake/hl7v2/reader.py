@@ -26,7 +26,7 @@ _ADMISSIONS = frozenset(
 )
 """Events that tell who a patient is; merges and cancellations are not among them."""
 
-RESULT = "Single results are not taken from messages; the report that comes with them is."
+RESULTS = "Single results are not taken from messages; the report that comes with them is."
 ADMINISTRATIVE = "It is for the transport only."
 CONSENT = "Consent is not taken from admissions."
 NOT_TAKEN = "Messages of this kind are not taken."
@@ -101,12 +101,11 @@ class _Reader:
                 self._refuse(f"{place}/PID", "PID", Reason.NO_PATIENT, NO_PATIENT)
             else:
                 self._documents(group, place, patient)
-        for number, (segment, is_administrative) in enumerate(group.others, 1):
+        for number, segment in enumerate(group.transport, 1):
             key, kind = f"{place}/OBX-{number}", f"OBX {segment.text(3)[:40]}".strip()
-            if is_administrative:
-                self._skip(key, kind, Reason.ADMINISTRATIVE, ADMINISTRATIVE)
-            else:
-                self._skip(key, kind, Reason.NOT_SUPPORTED, RESULT)
+            self._skip(key, kind, Reason.ADMINISTRATIVE, ADMINISTRATIVE)
+        if group.results:
+            self._skip(f"{place}/OBX", "OBX", Reason.NOT_SUPPORTED, RESULTS)
 
     def _documents(self, group: Group, place: str, patient: str) -> None:
         """Add the documents of a group; the first of them is the one that its TXA is about."""
