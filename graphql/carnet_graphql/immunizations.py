@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 import strawberry
-from carnet.terminology import codes
 
 from carnet.records import queries, tables
+from carnet.terminology import codes
 from carnet.values import PartialDate
 from carnet_graphql.codings import Coding, InLocale, Locale
 from carnet_graphql.context import Info

@@ -11,9 +11,9 @@ import world
 from sqlalchemy import select
 
 from carnet.documents.actions import set_masked
+from carnet.documents.deposits import Deposit, withdraw
 from carnet.documents.deposits import land as land_document
 from carnet.documents.tables import Document, DocumentCategory, DocumentStatus
-from carnet.documents.deposits import Deposit, Landing, withdraw
 from carnet.intake import landing
 from carnet.intake.model import (
     ContentPart,
@@ -30,7 +30,7 @@ from carnet.people.actor import Patient, Publisher
 from carnet.people.tables import PersonIdentifier
 from carnet.records import queries
 from carnet.records.actions import DoseDraft, declare_nothing, report_dose
-from carnet.records.tables import ProfileEntry, Section
+from carnet.records.tables import Section
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet.store.keyset import PageRequest
@@ -117,8 +117,12 @@ async def test_a_dose_tells_nothing_that_only_a_hidden_document_says(
     async with database.write() as work:
         await report_dose(patient, work, record_id, DoseDraft("Grippe", FLU, DAY))
     secret = dose(
-        "d", vaccine_label="Vaccin d'un essai clinique secret", lot_number="SECRET",
-        dose_rank=2, document="doc", is_subpotent=True,
+        "d",
+        vaccine_label="Vaccin d'un essai clinique secret",
+        lot_number="SECRET",
+        dose_rank=2,
+        document="doc",
+        is_subpotent=True,
         codings=(*FLU, Coding("urn:x", "SECRET")),
     )
     await send(database, blobs, publisher, document("doc", is_hidden_from_holder=True), secret)
@@ -131,7 +135,11 @@ async def test_a_dose_tells_nothing_that_only_a_hidden_document_says(
 
 
 async def test_nothing_to_declare_ends_when_hidden_entries_are_released(
-    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient, record_id: UUID,
+    database: Database,
+    blobs: BlobStore,
+    publisher: Publisher,
+    patient: Patient,
+    record_id: UUID,
     clock,
 ) -> None:
     from datetime import timedelta
@@ -139,8 +147,11 @@ async def test_nothing_to_declare_ends_when_hidden_entries_are_released(
     async with database.write() as work:
         await declare_nothing(patient, work, record_id, Section.ALLERGIES)
     await send(
-        database, blobs, publisher,
-        document("doc", is_hidden_from_holder=True), allergy("a", document="doc"),
+        database,
+        blobs,
+        publisher,
+        document("doc", is_hidden_from_holder=True),
+        allergy("a", document="doc"),
     )
     async with database.read() as work:
         assert len((await queries.nothing_to_declare(patient, work, [record_id]))[record_id]) == 1
@@ -220,14 +231,19 @@ async def test_a_refused_replacement_leaves_the_facts_of_what_it_replaces(
     database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient, record_id: UUID
 ) -> None:
     outcomes = await send(
-        database, blobs, publisher,
+        database,
+        blobs,
+        publisher,
         document("one"),
         document("two", b"b", replaces_unique_id="one", authors=(), language="\0"),
         allergy("a", document="one"),
         dose("d", document="one"),
     )
     assert [o.outcome for o in outcomes] == [
-        Outcome.CREATED, Outcome.REFUSED, Outcome.CREATED, Outcome.CREATED,
+        Outcome.CREATED,
+        Outcome.REFUSED,
+        Outcome.CREATED,
+        Outcome.CREATED,
     ]
     async with database.read() as work:
         (row,) = list(await work.session.scalars(select(Document)))
@@ -250,8 +266,11 @@ async def test_a_source_that_calls_its_document_superseded_is_believed_later_too
 ) -> None:
     await send(database, blobs, publisher, document("one"), allergy("a", document="one"))
     await send(
-        database, blobs, publisher,
-        document("one", is_superseded=True), allergy("a", document="one"),
+        database,
+        blobs,
+        publisher,
+        document("one", is_superseded=True),
+        allergy("a", document="one"),
     )
     async with database.read() as work:
         (row,) = list(await work.session.scalars(select(Document)))
@@ -306,8 +325,12 @@ async def test_two_replacements_of_one_original_end_the_same_in_any_order(
                 await land_document(
                     work,
                     Deposit(
-                        record_id, sender.publisher_id, name,
-                        sha256(name.encode()).digest(), "t", DocumentCategory.OTHER,
+                        record_id,
+                        sender.publisher_id,
+                        name,
+                        sha256(name.encode()).digest(),
+                        "t",
+                        DocumentCategory.OTHER,
                         replaces_unique_id=None if name == "A" else "A",
                     ),
                     [],
@@ -346,8 +369,6 @@ async def test_masking_while_a_replacement_lands_does_not_deadlock(
     async def mask() -> None:
         await locked.wait()
         async with database.write() as work:
-            from sqlalchemy import event
-
             assert id_ is not None
             task = asyncio.ensure_future(set_masked(patient, work, id_, True))
             # It waits for a lock: whoever waits is seen in pg_locks.
