@@ -148,7 +148,8 @@ def documents(server: Served, url: URL, cda: list[Path]) -> None:
         rows = count_rows(url) - before
     size = sum(map(len, bodies))
     print(
-        f"\n{len(bodies)} CDA documents, {size / 1e6:.1f} MB: {stored} stored, {items} items, {rows} rows"
+        f"\n{len(bodies)} CDA documents, {size / 1e6:.1f} MB: {stored} stored,"
+        f" {items} items, {rows} rows"
     )
     line("first time", times, len(bodies), "documents")
     parse = best(ROUNDS, lambda: [etree.fromstring(body) for body in bodies])

@@ -28,7 +28,7 @@ from carnet.store.database import Database
 
 ROUNDS = 3
 LINES = 8  # connections at once
-WARM_UP = 20  # requests
+WARM_UP = 10  # requests
 HELD = {
     "DocumentReference": 1000,
     "Immunization": 300,
@@ -66,7 +66,7 @@ Act = Callable[[int], Awaitable[object]]  # takes the number of the connection t
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     with serving() as server, postgres_of(server) as url:
         fill(server)
         token = sign_in(server)

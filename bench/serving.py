@@ -62,6 +62,7 @@ class Served:
 
 @contextmanager
 def serving() -> Iterator[Served]:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a killed run stops its server, too
     folder = Path(tempfile.mkdtemp(prefix="carnet-bench-"))
     folder.chmod(0o711)  # PostgreSQL gives up root, and has to pass through
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -170,16 +170,20 @@ async def seen_document(actor: Actor, work: Work, document_id: UUID) -> Document
         NotFound: it does not exist or is not theirs to see.
         RecordClosed: the record takes nothing.
     """
+    seen = Document.id == document_id, visible_to(actor, work.now)
+    record_id = await work.session.scalar(select(Document.record_id).where(*seen))
+    if record_id is None:
+        raise NotFound()
+    await own_record(actor, work, record_id)  # its lock comes first, as in intake: no deadlock
     statement = (
         select(Document)
-        .where(Document.id == document_id, visible_to(actor, work.now))
+        .where(*seen)
         .with_for_update(of=Document)
         .execution_options(populate_existing=True)
     )
     document = (await work.session.scalars(statement)).one_or_none()
     if document is None:
         raise NotFound()
-    await own_record(actor, work, document.record_id)
     return document
 
 

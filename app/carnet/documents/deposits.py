@@ -111,7 +111,13 @@ async def land(
     if same is not None:
         if same.record_id != deposit.record_id:
             raise Conflict("The same document was deposited in another record.")
-        return same, await _renew(work, same, deposit)
+        landing = await _renew(work, same, deposit)
+        if deposit.is_superseded and same.status is DocumentStatus.CURRENT:
+            same.status = DocumentStatus.SUPERSEDED
+            await work.session.flush()
+            await retract_facts(work, [same])
+            landing = Landing.UPDATED
+        return same, landing
     flags = set(deposit.flags)
     former = await _latest(work, deposit, deposit.unique_id)
     landing = Landing.CREATED
@@ -127,7 +133,8 @@ async def land(
     if former is not None:
         document.lineage_id = former.lineage_id
         document.version = await _last_version(work, former.lineage_id) + 1
-        await _supersede(work, former.lineage_id)
+        if not deposit.is_superseded:  # what its source calls a former version replaces nothing
+            await _supersede(work, former.lineage_id)
     if later is not None and later.lineage_id != document.lineage_id:
         await _put_before(work, document, later, is_first=former is None)
     if await _is_withdrawn(work, deposit):

@@ -71,7 +71,7 @@ class Document(Base):
     ``lineage_id`` is the id of the first version. ``unique_id`` is the publisher's own
     (XDS uniqueId); ``content_key`` is the SHA-256 of what was deposited, so that (publisher,
     unique id, content key) makes a deposit idempotent. ``flags`` name what was accepted but is
-    not as claimed (see ``documents.rules.Flag``).
+    not as claimed (see ``intake.model.Flag``).
     """
 
     __tablename__ = "documents"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from carnet.errors import PayloadTooLarge
+from carnet.errors import PayloadTooLarge, UnsupportedMediaType
 from carnet.http.services import actor_of, services_of
 from carnet.intake.actions import publisher_of, take_in
 from carnet.intake.receipt import ItemOutcome, Receipt
@@ -17,6 +19,8 @@ from carnet_graphql.documents import Document
 from carnet_graphql.immunizations import Immunization
 from carnet_graphql.node import Node, write_id
 from carnet_graphql.records import Record
+
+IDLE_TIMEOUT = 60  # seconds between two pieces of a body; uvicorn itself waits for ever
 
 _TARGETS: dict[str, type[Node]] = {
     "Document": Document,
@@ -43,17 +47,30 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
 
     Raises:
         PayloadTooLarge: it says or proves to be longer.
+        UnsupportedMediaType: it is compressed.
+        HTTPException: 408, the client stopped sending.
     """
     too_large = PayloadTooLarge(f"A submission has at most {limit_bytes} bytes.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the content itself, without Content-Encoding.")
     claimed = request.headers.get("content-length", "")
     if claimed.isascii() and claimed.isdigit() and int(claimed[:20]) > limit_bytes:
         raise too_large
     body = bytearray()
-    async for chunk in request.stream():
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_TIMEOUT):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            raise HTTPException(
+                408, "The body stood still for too long.", {"Connection": "close"}
+            ) from None
+        if chunk is None:
+            return bytes(body)
         body += chunk
         if len(body) > limit_bytes:
             raise too_large
-    return bytes(body)
 
 
 def answer(receipt: Receipt) -> dict[str, Any]:

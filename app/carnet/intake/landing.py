@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
@@ -36,6 +36,7 @@ from carnet.intake.model import (
     WithdrawalItem,
 )
 from carnet.intake.receipt import ItemOutcome, Outcome
+from carnet.intake.storable import is_storable, raise_unless_of_item, shown_key
 from carnet.intake.subjects import Subject, identify
 from carnet.intake.tables import IntakeItem
 from carnet.people.actor import Publisher
@@ -99,6 +100,11 @@ class _Lander:
             if isinstance(item, Skipped):
                 self._skip(index, item)
                 continue
+            if not is_storable(item):
+                self._refuse(
+                    index, replace(item, source_key=shown_key(item)), Reason.MALFORMED, FORMAT
+                )
+                continue
             subject = self.subjects.get(item.patient)
             if subject is None or subject.record_id is None:
                 self._refuse_subject(index, item, subject)
@@ -113,10 +119,20 @@ class _Lander:
                 later.append((index, item))
             else:
                 facts.append((index, item))
+        await self._refresh()
         await self._facts(facts)
         for index, nothing in later:
             await self._nothing(index, nothing)
         return [self.outcomes[index] for index in range(len(items))]
+
+    async def _refresh(self) -> None:
+        """Read the documents again: a refused one may have undone changes to others."""
+        if not self.refused:
+            return
+        ids = [document.id for document in self.documents.values()]
+        for start in range(0, len(ids), 10_000):
+            statement = select(Document).where(Document.id.in_(ids[start : start + 10_000]))
+            await self.work.session.scalars(statement.execution_options(populate_existing=True))
 
     def _set(
         self, index: int, item: Item, outcome: Outcome, kind: str, target: UUID | None
@@ -153,7 +169,8 @@ class _Lander:
         except Refusal as refusal:
             self._refuse(index, item, Reason.MALFORMED, refusal.message)
             return
-        except DBAPIError:
+        except DBAPIError as error:
+            raise_unless_of_item(error)
             self._refuse(index, item, Reason.MALFORMED, FORMAT)
             return
         self.documents[item.source_key] = document
@@ -224,6 +241,8 @@ class _Lander:
         changed: list[_Fact] = []
         for key, fact in pending.items():
             known = former.get(key)
+            if known is not None and known.target_kind != _target_kind(fact.item):
+                known = None  # its key was that of another kind of fact
             if known is not None and known.sha256 == fact.digest:
                 self._set(
                     fact.index, fact.item, Outcome.DUPLICATE, known.target_kind, known.target_id
@@ -258,14 +277,16 @@ class _Lander:
         try:
             async with self.work.session.begin_nested():
                 await self._write_entries(checked)
-        except DBAPIError:  # one of them: find it, and keep the others
+        except DBAPIError as error:  # one of them: find it, and keep the others
+            raise_unless_of_item(error)
             landed = []
             for fact, entry in checked:
                 try:
                     async with self.work.session.begin_nested():
                         await self._write_entries([(fact, entry)])
                     landed.append((fact, entry))
-                except DBAPIError:
+                except DBAPIError as cause:
+                    raise_unless_of_item(cause)
                     self._refuse(fact.index, fact.item, Reason.MALFORMED, FORMAT)
         for fact, entry in landed:
             outcome = Outcome.UPDATED if fact.former else Outcome.CREATED
@@ -373,13 +394,17 @@ def _targets(item: Item) -> tuple[Any, ...]:
     return item.target_diseases if isinstance(item, ImmunizationItem) else ()
 
 
+def _target_kind(item: Item) -> str:
+    return "ProfileEntry" if isinstance(item, EntryItem) else "Immunization"
+
+
 def _kind(item: Item) -> str:
     return item.kind if isinstance(item, Skipped) else type(item).__name__.removesuffix("Item")
 
 
 def _digest(item: EntryItem | ImmunizationItem, document: Document | None) -> bytes:
     """Return what tells a changed fact from one sent again; its document is part of it."""
-    shape = [item, document.id if document else None]
+    shape = [item, str(document.id) if document else None]  # asyncpg's UUID is not orjson's
     return sha256(orjson.dumps(shape, default=_plain)).digest()
 
 

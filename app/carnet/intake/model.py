@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from carnet.people.tables import Sex
+from carnet.people.claims import Claim
 from carnet.records.tables import EntryStatus, Section
 from carnet.values import Coding, Identifier, PartialDate
 
@@ -49,20 +49,8 @@ class Flag(StrEnum):
     DATE_UNREADABLE = "DATE_UNREADABLE"
 
 
-@dataclass(frozen=True, slots=True)
-class PatientClaim:
-    """Who the body says the patient is. Personal data, so out of reprs."""
-
-    identifiers: tuple[Identifier, ...] = field(repr=False)
-    birth_family_name: str | None = field(default=None, repr=False)
-    used_family_name: str | None = field(default=None, repr=False)
-    given_names: tuple[str, ...] = field(default=(), repr=False)
-    birth_date: PartialDate | None = field(default=None, repr=False)
-    sex: Sex = field(default=Sex.UNKNOWN, repr=False)
-    birth_place_code: str | None = field(default=None, repr=False)
-    is_deceased: bool = field(default=False, repr=False)
-    deceased_on: PartialDate | None = field(default=None, repr=False)
-    is_reference: bool = False  # only identifiers are known (``Patient?identifier=…``)
+PatientClaim = Claim
+"""Who the body says the patient is."""
 
 
 @dataclass(frozen=True, slots=True)

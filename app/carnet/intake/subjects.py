@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from uuid import UUID
 
 from carnet.intake.model import PatientClaim, Reason
 from carnet.people.actor import Publisher
-from carnet.people.claims import Claim
 from carnet.people.registration import register_persons
 from carnet.people.rules import Recognition
 from carnet.records.actions import lock_records, open_records
@@ -42,7 +41,7 @@ async def identify(
         For each key of ``patients`` its subject.
     """
     keys = list(patients)
-    found = await register_persons(actor, work, [_claim(patients[key]) for key in keys])
+    found = await register_persons(actor, work, [patients[key] for key in keys])
     known = [seen.person_id for seen in found if seen.person_id is not None]
     records = await open_records(work, known)
     locked = await lock_records(work, [record.id for record in records.values()])
@@ -61,7 +60,3 @@ async def identify(
             else:
                 subjects[key] = Subject(None, Reason.RECORD_CLOSED, CLOSED)
     return subjects
-
-
-def _claim(patient: PatientClaim) -> Claim:
-    return Claim(**{field.name: getattr(patient, field.name) for field in fields(PatientClaim)})

@@ -23,7 +23,7 @@ class Traits:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who a source says that a person is. Its fields are those of intake's ``PatientClaim``."""
+    """Who a source says that a person is."""
 
     identifiers: tuple[Identifier, ...] = field(repr=False)
     birth_family_name: str | None = field(default=None, repr=False)

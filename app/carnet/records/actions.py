@@ -115,14 +115,19 @@ async def add_entry(actor: Actor, work: Work, record_id: UUID, draft: EntryDraft
 
 
 async def own_entry(actor: Actor, work: Work, entry_id: UUID) -> ProfileEntry:
-    """Return an entry that the actor sees, locked.
+    """Return an entry that the actor sees, locked after its record, as intake locks them.
 
     Raises:
         NotFound: it does not exist or is not theirs to see.
     """
+    seen = ProfileEntry.id == entry_id, entries_visible_to(actor, work.now)
+    record_id = await work.session.scalar(select(ProfileEntry.record_id).where(*seen))
+    if record_id is None:
+        raise NotFound()
+    await own_record(actor, work, record_id)
     statement = (
         select(ProfileEntry)
-        .where(ProfileEntry.id == entry_id, entries_visible_to(actor, work.now))
+        .where(*seen)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
@@ -151,7 +156,6 @@ async def correct_entry(
         Conflict: the entry changed since.
     """
     entry = await own_entry(actor, work, entry_id)
-    await own_record(actor, work, entry.record_id)
     _check_author(actor, entry)
     if entry.version != version:
         raise Conflict()
@@ -177,7 +181,6 @@ async def correct_entry(
 async def remove_entry(actor: Actor, work: Work, entry_id: UUID) -> None:
     """Take back what the actor stated."""
     entry = await own_entry(actor, work, entry_id)
-    await own_record(actor, work, entry.record_id)
     _check_author(actor, entry)
     entry.removed_at = work.now
     entry.updated_at = work.now
@@ -199,6 +202,10 @@ async def declare_nothing(
         ProfileEntry.section == section,
         entries_visible_to(actor, work.now),
     )
+    if section is Section.IMMUNIZATIONS:
+        held = select(Immunization.id).where(
+            Immunization.record_id == record.id, immunizations_visible_to(actor, work.now)
+        )
     if await work.session.scalar(held.limit(1)) is not None:
         raise Conflict("This section holds entries.")
     statement = delete(NothingToDeclare).where(

@@ -164,6 +164,22 @@ def _sum(sources: Sequence[ImmunizationSource]) -> _Sum:
     )
 
 
+def summed(sources: Sequence[ImmunizationSource]) -> dict[str, object]:
+    """Return the columns of the dose that these reports, at least one, add up to."""
+    total = _sum(sources)
+    given_on = total.dose.given_on
+    return {
+        "vaccine_label": total.label,
+        "codings": total.codings,
+        "disease_codes": sorted(total.dose.diseases),
+        "given_on": given_on,
+        "sort_on": given_on.text if given_on else "",
+        "lot_number": total.dose.lot_number,
+        "dose_rank": total.dose.dose_rank,
+        "is_subpotent": total.is_subpotent,
+    }
+
+
 async def _store(
     work: Work, record_id: UUID, changed: dict[UUID, list[ImmunizationSource]]
 ) -> None:
@@ -182,18 +198,7 @@ async def _store(
     for key, sources in changed.items():
         if not sources:
             continue
-        total = _sum(sources)
-        values: dict[str, object] = {
-            "vaccine_label": total.label,
-            "codings": total.codings,
-            "disease_codes": sorted(total.dose.diseases),
-            "given_on": total.dose.given_on,
-            "sort_on": total.dose.given_on.text if total.dose.given_on else "",
-            "lot_number": total.dose.lot_number,
-            "dose_rank": total.dose.dose_rank,
-            "is_subpotent": total.is_subpotent,
-            "updated_at": work.now,
-        }
+        values = summed(sources) | {"updated_at": work.now}
         row = standing.get(key)
         if row is None:
             created = {"id": key, "record_id": record_id, "created_at": work.now}

@@ -80,6 +80,7 @@ async def replace_entries(work: Work, facts: Sequence[EntryFact]) -> None:
     rows = [
         {
             "to_id": fact.id,
+            "to_section": fact.draft.section,
             "to_label": fact.draft.label,
             "to_codings": [coding.as_json() for coding in fact.draft.codings],
             "to_status": fact.draft.status,

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, false, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from carnet.people.actor import Actor, Patient
+from carnet.records.doses import summed
 from carnet.records.rules import READABLE_BY_HOLDER
 from carnet.records.tables import (
     Immunization,
@@ -106,7 +107,24 @@ async def immunizations_by_ids(
     """Return those of the doses that the actor sees."""
     seen = immunizations_visible_to(actor, work.now)
     statement = select(Immunization).where(Immunization.id.in_(ids), seen)
-    return {row.id: row for row in await work.session.scalars(statement)}
+    rows = {row.id: row for row in await work.session.scalars(statement)}
+    await _keep_secrets(actor, work, rows)
+    return rows
+
+
+async def _keep_secrets(actor: Actor, work: Work, rows: dict[UUID, Immunization]) -> None:
+    """Make doses the sum of the reports that the actor sees, as if the others had not come."""
+    hidden = select(ImmunizationSource.immunization_id).where(
+        ImmunizationSource.immunization_id.in_(rows),
+        ImmunizationSource.hidden_from_holder_until > work.now,
+    )
+    ids = set(await work.session.scalars(hidden))
+    if not ids:
+        return
+    for id_, sources in (await sources_of(actor, work, ids)).items():
+        work.session.expunge(rows[id_])  # so that nothing of it is ever written
+        for name, value in summed(sources).items():
+            setattr(rows[id_], name, value)
 
 
 def _entries(actor: Actor, now: datetime, section: Section) -> Select[ProfileEntry]:
@@ -143,9 +161,12 @@ async def immunization_pages(
 ) -> dict[UUID, Page[Immunization]]:
     """Return a page of doses for each record."""
     statement = select(Immunization).where(immunizations_visible_to(actor, work.now))
-    return await paginate_many(
+    pages = await paginate_many(
         work, statement, order, request, parent=Immunization.record_id, parents=record_ids
     )
+    rows = {row.id: row for page in pages.values() for row in page.items}
+    await _keep_secrets(actor, work, rows)
+    return pages
 
 
 async def immunization_counts(
@@ -177,12 +198,27 @@ async def sources_of(
 async def nothing_to_declare(
     actor: Actor, work: Work, record_ids: Collection[UUID]
 ) -> dict[UUID, list[NothingToDeclare]]:
-    """Return the dated «nothing to declare» of each record."""
+    """Return the dated «nothing to declare» of each record, where the actor sees nothing there.
+
+    What was hidden when it was stated may have been released since.
+    """
+    entry = exists().where(
+        ProfileEntry.record_id == NothingToDeclare.record_id,
+        ProfileEntry.section == NothingToDeclare.section,
+        entries_visible_to(actor, work.now),
+    )
+    dose = exists().where(
+        NothingToDeclare.section == Section.IMMUNIZATIONS,
+        Immunization.record_id == NothingToDeclare.record_id,
+        immunizations_visible_to(actor, work.now),
+    )
     statement = (
         select(NothingToDeclare)
         .where(
             NothingToDeclare.record_id.in_(record_ids),
             _record_visible(actor, NothingToDeclare.record_id),
+            ~entry,
+            ~dose,
         )
         .order_by(NothingToDeclare.section)
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from carnet.terminology.systems import ATC, SHORT, normalize_system
+from carnet.terminology.systems import ATC, SHORT, normalize_system, plain_code
 from carnet.values import Coding
 
 OTHER = "OTHER"  # the folder of documents that no table knows
@@ -98,7 +98,7 @@ def vaccine_key(coding: Coding) -> tuple[str, str]:
     code = coding.code.strip()
     for prefix in ("CVX-", "ATC-", "CIP-", "CIS-"):
         code = code.removeprefix(prefix)
-    return system, code
+    return system, plain_code(system, code)
 
 
 def diseases_of_code(system: str, code: str) -> frozenset[str] | None:
