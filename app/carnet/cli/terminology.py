@@ -9,11 +9,12 @@ import click
 
 if TYPE_CHECKING:
     from carnet.cli.workspace import Workspace
+    from carnet.terminology.actions import LoadReport
 
 EXAMPLE = """\
 \b
 Example:
-  carnet terminology load nuva/nuva_core.csv nuva/CIP2nuva.csv valuesets/JDV_J07*.xml
+  carnet terminology load nuva/ valuesets/JDV_J07*.xml
 """
 
 
@@ -27,30 +28,35 @@ def terminology() -> None:
     "paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH…"
 )
 def load(paths: tuple[Path, ...]) -> None:
-    """Load tables from files or folders; what is known of a code already is replaced.
+    """Load tables from files or folders; what they say replaces what was loaded before.
 
-    Read are the files of NUVA (CSV) and value sets as France's health agency publishes them (XML).
+    Read are the files of NUVA (CSV, YAML and the archive of its units) and value sets as France's
+    health agency publishes them (XML). Give NUVA's files together: the codes need the units. All
+    or nothing is loaded; other files in a folder are skipped.
     """
     from carnet.cli.console import with_stores
     from carnet.cli.printing import printable
-    from carnet.cli.progress import progress
-    from carnet.terminology.loading import load as load_file
+    from carnet.cli.progress import telling
+    from carnet.terminology.actions import load as load_paths
 
-    async def act(opened: Workspace) -> int:
-        total = 0
-        files = [file for path in paths for file in _files(path)]
-        with progress("Loading", len(files)) as bar:
-            for file in files:
-                bar.show(file.name)
-                async with opened.database.write() as work:
-                    count = await load_file(work, file)
-                click.echo(f"{printable(str(file))}: {count} codes")
-                total += count
-                bar.step()
-        return total
+    async def act(opened: Workspace) -> LoadReport:
+        with telling("Loading") as tell:
+            async with opened.database.write() as work:
+                return await load_paths(work, paths, lambda name: tell(printable(name)))
 
-    click.echo(f"{with_stores(act)} codes loaded.")
-
-
-def _files(path: Path) -> list[Path]:
-    return sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+    report = with_stores(act)
+    for path in report.skipped:
+        click.echo(f"{printable(str(path))}: skipped, not of a known kind", err=True)
+    for each in report.loaded:
+        click.echo(
+            f"{printable(each.name)}: {each.total} codes"
+            f" ({each.changed} changed, {each.removed} removed)"
+        )
+    if report.ignored:
+        codes = sum(report.ignored.values())
+        names = ", ".join(printable(name) for name in sorted(report.ignored))
+        click.echo(f"Left out: {codes} codes of systems that are not looked up ({names})")
+    if report.unknown_targets:
+        targets = ", ".join(printable(target) for target in sorted(report.unknown_targets))
+        click.echo(f"Left out: diseases of NUVA that Carnet does not know ({targets})")
+    click.echo(f"{sum(each.total for each in report.loaded)} codes loaded.")

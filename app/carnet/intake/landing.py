@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
@@ -36,7 +33,7 @@ from carnet.intake.model import (
     WithdrawalItem,
 )
 from carnet.intake.receipt import ItemOutcome, Outcome
-from carnet.intake.storable import is_storable, raise_unless_of_item, shown_key
+from carnet.intake.storable import digest_of, is_storable, raise_unless_of_item, shown_key
 from carnet.intake.subjects import Subject, identify
 from carnet.intake.tables import IntakeItem
 from carnet.people.actor import Publisher
@@ -231,7 +228,7 @@ class _Lander:
             document = self._source(index, item)
             if index in self.outcomes or record_id is None:
                 continue
-            digest = _digest(item, document)
+            digest = digest_of(item, document)
             fact = _Fact(index, item, record_id, document, digest, None)
             if fact.key in pending:
                 self._refuse(index, item, Reason.MALFORMED, "Its key stands twice in the body.")
@@ -400,15 +397,3 @@ def _target_kind(item: Item) -> str:
 
 def _kind(item: Item) -> str:
     return item.kind if isinstance(item, Skipped) else type(item).__name__.removesuffix("Item")
-
-
-def _digest(item: EntryItem | ImmunizationItem, document: Document | None) -> bytes:
-    """Return what tells a changed fact from one sent again; its document is part of it."""
-    shape = [item, str(document.id) if document else None]  # asyncpg's UUID is not orjson's
-    return sha256(orjson.dumps(shape, default=_plain)).digest()
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Decimal):
-        return str(value)
-    raise TypeError

@@ -1,13 +1,17 @@
-"""What of an item the database can hold, and which of its errors are an item's own fault."""
+"""An item as something to store: what the database can hold, whose fault an error is, a digest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from decimal import Decimal
+from hashlib import sha256
 
+import orjson
 from sqlalchemy.exc import DBAPIError
 
-from carnet.intake.model import Item
+from carnet.documents.tables import Document
+from carnet.intake.model import EntryItem, ImmunizationItem, Item
 
 KEY_LIMIT = 2000  # bytes of a key or unique id: PostgreSQL indexes 2,704
 OF_ITEM = frozenset({"22", "23", "54"})  # SQLSTATE classes: data, constraints, program limits
@@ -54,3 +58,15 @@ def raise_unless_of_item(error: DBAPIError) -> None:
     state = getattr(error.orig, "sqlstate", None)
     if error.connection_invalidated or state == "23505" or (state and state[:2] not in OF_ITEM):
         raise error
+
+
+def digest_of(item: EntryItem | ImmunizationItem, document: Document | None) -> bytes:
+    """Return what tells a changed fact from one sent again; its document is part of it."""
+    shape = [item, str(document.id) if document else None]  # asyncpg's UUID is not orjson's
+    return sha256(orjson.dumps(shape, default=_plain)).digest()
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError

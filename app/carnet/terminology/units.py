@@ -13,7 +13,7 @@ import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # PyYAML ships no types
 
@@ -23,6 +23,8 @@ from carnet.terminology.sources import Source, mistake
 MEMBERS_LIMIT = 20_000  # entries of the archive; the edition of 2026 has 2,000
 UNPACKED_LIMIT = 64 * 2**20  # bytes; the edition of 2026 has 4 MiB
 UNIT_LIMIT = 64 * 2**10  # bytes of one unit; the largest has 2 kB
+CHUNK = 64 * 2**10  # bytes
+DEPTH_LIMIT = 10  # mappings and lists within one another; published ones have 3
 
 _UNIT = re.compile(r"(?:\./)?Units/(Vaccines/VAC|Valences/VAL)(\d{1,8})\.yml", re.ASCII)
 
@@ -84,18 +86,18 @@ class Units:
     valences: dict[str, Unit]
 
 
-class _Bounded(io.RawIOBase):
+class _Bounded(io.BufferedIOBase):
     """Reads a stream, and raises when it turns out longer than `UNPACKED_LIMIT`."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: gzip.GzipFile) -> None:
         self._stream = stream
         self._left = UNPACKED_LIMIT
 
     def readable(self) -> bool:
         return True
 
-    def read(self, size: int = -1) -> bytes:
-        wanted = self._left + 1 if size < 0 else min(size, self._left + 1)
+    def read(self, size: int | None = -1, /) -> bytes:
+        wanted = self._left + 1 if size is None or size < 0 else min(size, self._left + 1)
         got = self._stream.read(wanted)
         self._left -= len(got)
         if self._left < 0:
@@ -117,12 +119,15 @@ def read_units(source: Source) -> Units:
     try:
         with (
             gzip.GzipFile(fileobj=io.BytesIO(source.text)) as stream,
-            tarfile.open(fileobj=_Bounded(stream), mode="r|") as archive,
+            _Bounded(stream) as bounded,
+            tarfile.open(fileobj=bounded, mode="r|") as archive,
         ):
             for number, member in enumerate(archive):
                 if number >= MEMBERS_LIMIT:
                     raise _TooLarge
                 _add(source, archive, member, units)
+            while bounded.read(CHUNK):  # to the end, where the checksum is
+                continue
     except _TooLarge:
         raise mistake(source.path, "this archive unpacks to more than is read.") from None
     except (OSError, EOFError, ValueError, RecursionError, zlib.error, tarfile.TarError):
@@ -157,24 +162,38 @@ def load_yaml(path: Path, text: bytes, name: str = "") -> dict[Any, Any]:
         text: the YAML.
 
     Raises:
-        UserMistake: it is not YAML, or not a mapping.
+        UserMistake: it is not YAML, not a mapping, has aliases, or is nested too deeply.
     """
-    prefix = f"{name}: " if name else ""
+    place = f"{name}: " if name else ""
     try:
-        # The parser in C is ten times faster; some builds lack it.
-        loaded = (
-            yaml.load(text, Loader=yaml.CSafeLoader)
-            if yaml.__with_libyaml__
-            else yaml.safe_load(text)
-        )
+        loaded = _plain(text.decode("utf-8"))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = mark.line + 1 if mark else None
+        line = error.problem_mark.line + 1 if error.problem_mark else None
         if name and line:
             raise mistake(path, f"{name}, line {line}: this is not YAML.") from None
         raise mistake(path, "this is not YAML.", line=line) from None
-    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: no such date
-        raise mistake(path, f"{prefix}this is not YAML.") from None
+    except (yaml.YAMLError, ValueError):  # ValueError: not UTF-8, or no such day
+        raise mistake(path, f"{place}this is not YAML.") from None
     if not isinstance(loaded, dict):
-        raise mistake(path, f"{prefix}this should be a mapping.")
+        raise mistake(path, f"{place}this should be a mapping.")
     return loaded
+
+
+def _plain(text: str) -> object:
+    """Load YAML in time that grows as the text does: deep nesting and aliases can take forever."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_loader()):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > DEPTH_LIMIT or isinstance(event, yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem_mark=event.start_mark)
+    if yaml.__with_libyaml__:
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+    return yaml.safe_load(text)
+
+
+def _loader() -> Any:
+    """Return the parser in C, which is ten times faster, or the other where a build lacks it."""
+    return yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader

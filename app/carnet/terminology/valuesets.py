@@ -50,6 +50,7 @@ def read_value_sets(source: Source) -> list[ValueSet]:
     found = []
     for element in root.findall(f"{_SVS}ValueSet"):
         name = label_of(element.get("displayName", "") or element.get("id", ""))
+        name = name.removesuffix(".tabs")  # some are published under the name of their sheet
         if not name:
             raise mistake(source.path, "this value set has no name.", line=element.sourceline)
         found.append(ValueSet(name, _displays(source, element)))
