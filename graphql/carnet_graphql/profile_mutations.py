@@ -23,6 +23,7 @@ from carnet_graphql.errors import (
     AccessDenied,
     Conflict,
     NotFound,
+    QuotaExceeded,
     RecordClosed,
     Unauthenticated,
     ValidationFailed,
@@ -230,6 +231,7 @@ AddImmunizationPayload = Annotated[
     | AccessDenied
     | Conflict
     | NotFound
+    | QuotaExceeded
     | RecordClosed
     | Unauthenticated
     | ValidationFailed,

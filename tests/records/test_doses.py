@@ -137,3 +137,22 @@ async def test_a_dose_that_nobody_reports_any_more_goes(
     async with database.read() as work:
         assert await doses(work) == []
         assert await sources(work) == 0
+
+
+async def test_a_record_holds_so_many_reports_and_renews_them_when_full(
+    database: Database, record_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carnet.records.doses.REPORTS_LIMIT", 3)
+    facts = [report(key, day=f"2024-03-0{n}") for n, key in enumerate("abcde", 1)]
+    async with database.write() as work:
+        landed = await record_doses(work, record_id, facts)
+    assert set(landed) == {"a", "b", "c"}
+    async with database.write() as work:
+        again = await record_doses(work, record_id, [facts[4], report("c", day="2024-04-01")])
+    assert again == {"c": landed["c"]}
+    async with database.read() as work:
+        assert [str(dose.given_on) for dose in await doses(work)] == [
+            "2024-03-01",
+            "2024-03-02",
+            "2024-04-01",
+        ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -31,6 +30,8 @@ from carnet.intake.model import (
     Reason,
     Skipped,
     WithdrawalItem,
+    kind_of,
+    targets_of,
 )
 from carnet.intake.receipt import ItemOutcome, Outcome
 from carnet.intake.storable import digest_of, is_storable, raise_unless_of_item, shown_key
@@ -47,6 +48,7 @@ from carnet.terminology.queries import diseases_of_many
 
 NOT_CURRENT = "The document it was read from is not the current version."
 FORMAT = "The item could not be stored as it stands."
+NO_ROOM = "The record has no room for more reports of doses."
 
 
 async def land(
@@ -135,12 +137,12 @@ class _Lander:
         self, index: int, item: Item, outcome: Outcome, kind: str, target: UUID | None
     ) -> None:
         self.outcomes[index] = ItemOutcome(
-            item.source_key, _kind(item), outcome, target_kind=kind, target_id=target
+            item.source_key, kind_of(item), outcome, target_kind=kind, target_id=target
         )
 
     def _refuse(self, index: int, item: Item, reason: Reason, message: str) -> None:
         self.outcomes[index] = ItemOutcome(
-            item.source_key, _kind(item), Outcome.REFUSED, reason, message
+            item.source_key, kind_of(item), Outcome.REFUSED, reason, message
         )
         if isinstance(item, DocumentItem):
             self.refused.add(item.source_key)
@@ -204,7 +206,7 @@ class _Lander:
         elif document.status is not DocumentStatus.CURRENT:
             self.outcomes[index] = ItemOutcome(
                 item.source_key,
-                _kind(item),
+                kind_of(item),
                 Outcome.NOT_INTERPRETED,
                 Reason.NOT_SUPPORTED,
                 NOT_CURRENT,
@@ -324,7 +326,7 @@ class _Lander:
 
     async def _doses(self, facts: Sequence[_Fact]) -> list[tuple[_Fact, str, UUID]]:
         diseases = await diseases_of_many(
-            self.work, [(*f.item.codings, *_targets(f.item)) for f in facts]
+            self.work, [(*f.item.codings, *targets_of(f.item)) for f in facts]
         )
         by_record: dict[UUID, list[tuple[_Fact, DoseFact]]] = defaultdict(list)
         for fact, codes in zip(facts, diseases, strict=True):
@@ -333,7 +335,10 @@ class _Lander:
         for record_id, pairs in by_record.items():
             ids = await record_doses(self.work, record_id, [dose for _, dose in pairs])
             for fact, dose in pairs:
-                target = ids[dose.source_key]
+                target = ids.get(dose.source_key)
+                if target is None:
+                    self._refuse(fact.index, fact.item, Reason.MALFORMED, NO_ROOM)
+                    continue
                 outcome = Outcome.UPDATED if fact.former else Outcome.CREATED
                 self._set(fact.index, fact.item, outcome, "Immunization", target)
                 landed.append((fact, "Immunization", target))
@@ -387,13 +392,5 @@ class _Lander:
         await self.work.session.execute(statement, rows)
 
 
-def _targets(item: Item) -> tuple[Any, ...]:
-    return item.target_diseases if isinstance(item, ImmunizationItem) else ()
-
-
 def _target_kind(item: Item) -> str:
     return "ProfileEntry" if isinstance(item, EntryItem) else "Immunization"
-
-
-def _kind(item: Item) -> str:
-    return item.kind if isinstance(item, Skipped) else type(item).__name__.removesuffix("Item")

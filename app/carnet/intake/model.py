@@ -195,6 +195,16 @@ Item = (
 )
 
 
+def kind_of(item: Item) -> str:
+    """Return what kind of item it is, as the answer names it."""
+    return item.kind if isinstance(item, Skipped) else type(item).__name__.removesuffix("Item")
+
+
+def targets_of(item: Item) -> tuple[Coding, ...]:
+    """Return the diseases that a vaccination names itself."""
+    return item.target_diseases if isinstance(item, ImmunizationItem) else ()
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """All that a reader found, in the order of the body."""

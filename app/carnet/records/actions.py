@@ -9,7 +9,14 @@ from uuid import UUID
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
-from carnet.errors import AccessDenied, Conflict, NotFound, RecordClosed, ValidationFailed
+from carnet.errors import (
+    AccessDenied,
+    Conflict,
+    NotFound,
+    QuotaExceeded,
+    RecordClosed,
+    ValidationFailed,
+)
 from carnet.people.actor import Actor, Patient
 from carnet.records.doses import DoseFact, record_doses, retract_reports
 from carnet.records.facts import EntryFact, insert_entries
@@ -275,7 +282,10 @@ async def report_dose(actor: Actor, work: Work, record_id: UUID, draft: DoseDraf
         stated_by=stated_by,
         stated_by_id=stated_by_id,
     )
-    return (await record_doses(work, record.id, [fact]))[key]
+    landed = await record_doses(work, record.id, [fact])
+    if key not in landed:
+        raise QuotaExceeded("The record has no room for more reports of doses.")
+    return landed[key]
 
 
 async def withdraw_dose(actor: Actor, work: Work, immunization_id: UUID) -> None:

@@ -7,7 +7,7 @@ what the others say. Callers hold the record's lock (`records.actions`), so merg
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -18,6 +18,8 @@ from carnet.records.rules import Dose, same_dose, sharper
 from carnet.records.tables import Immunization, ImmunizationSource, StatedBy
 from carnet.store.database import Work
 from carnet.values import Coding, PartialDate
+
+REPORTS_LIMIT = 1000  # of one record: many lives' worth, and few enough to compare at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,14 @@ async def record_doses(work: Work, record_id: UUID, facts: Sequence[DoseFact]) -
     """Merge reports of doses into the record.
 
     Returns:
-        The dose's id by each fact's ``source_key``. A second report under the same key replaces
-        the first.
+        The dose's id by each fact's ``source_key``, without those for which the record has no
+        room (`REPORTS_LIMIT`). A second report under the same key replaces the first.
     """
     if not facts:
         return {}
     reports = await _reports(work, record_id)
-    renewed = {fact.source_key for fact in facts}
+    taken = _with_room(reports, facts)
+    renewed = {fact.source_key for fact in taken}
     home: dict[str, UUID] = {}  # where a renewed report stood, so that a correction keeps the id
     for immunization_id, sources in reports.items():
         for source in [s for s in sources if s.source_key in renewed]:
@@ -77,21 +80,37 @@ async def record_doses(work: Work, record_id: UUID, facts: Sequence[DoseFact]) -
             home[source.source_key] = immunization_id
     changed = set(home.values())
     landed: dict[str, UUID] = {}
-    sums = {key: _sum(sources) for key, sources in reports.items() if sources}
-    for fact in facts:
+    sums = _Sums({key: _sum(sources) for key, sources in reports.items() if sources})
+    for fact in taken:
         source = fact.as_source(work, UUID(int=0))
-        dose = _sum([source]).dose
-        match = next((key for key, total in sums.items() if same_dose(total.dose, dose)), None)
+        alone = _sum([source])
+        match = sums.find(alone.dose)
         if match is None:
             former = home.get(fact.source_key)
             match = former if former and not reports[former] else work.new_id()
         source.immunization_id = match
         reports[match].append(source)
-        sums[match] = _sum(reports[match])
+        sums.put(match, _sum(reports[match]))
         landed[fact.source_key] = match
         changed.add(match)
     await _store(work, record_id, {key: reports[key] for key in changed})
     return landed
+
+
+def _with_room(
+    reports: dict[UUID, list[ImmunizationSource]], facts: Sequence[DoseFact]
+) -> list[DoseFact]:
+    """Return the facts that renew a report, and as many others as the record has room for."""
+    standing = {source.source_key for sources in reports.values() for source in sources}
+    room = REPORTS_LIMIT - len(standing)
+    taken: list[DoseFact] = []
+    for fact in facts:
+        if fact.source_key not in standing:
+            if room <= 0:
+                continue
+            room -= 1
+        taken.append(fact)
+    return taken
 
 
 async def retract_doses(work: Work, record_id: UUID, document_ids: Collection[UUID]) -> None:
@@ -162,6 +181,34 @@ def _sum(sources: Sequence[ImmunizationSource]) -> _Sum:
     return _Sum(
         Dose(diseases, known, given_on, lot, rank), label, list(codings.values()), is_subpotent
     )
+
+
+class _Sums:
+    """The doses of a record, found by what a report shares with them instead of one by one."""
+
+    def __init__(self, sums: dict[UUID, _Sum]) -> None:
+        self._sums: dict[UUID, _Sum] = {}
+        self._by_clue: dict[tuple[str, str], dict[UUID, None]] = defaultdict(dict)
+        for key, total in sums.items():
+            self.put(key, total)
+
+    def put(self, key: UUID, total: _Sum) -> None:
+        """Add a dose, or what it is after a further report."""
+        self._sums[key] = total
+        for clue in _clues(total.dose):
+            self._by_clue[clue][key] = None
+
+    def find(self, dose: Dose) -> UUID | None:
+        """Return the first dose that is the same."""
+        seen = {key: None for clue in _clues(dose) for key in self._by_clue.get(clue, ())}
+        return next((key for key in seen if same_dose(self._sums[key].dose, dose)), None)
+
+
+def _clues(dose: Dose) -> Iterator[tuple[str, str]]:
+    """Yield pairs of which two reports of one dose share at least one: what, and which year."""
+    year = dose.given_on.text[:4] if dose.given_on else ""
+    for what in sorted(dose.diseases | dose.codes):
+        yield what, year
 
 
 def summed(sources: Sequence[ImmunizationSource]) -> dict[str, object]:
