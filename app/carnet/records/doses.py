@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
 from uuid import UUID
 
 from sqlalchemy import delete, insert, select
@@ -83,14 +84,14 @@ async def record_doses(work: Work, record_id: UUID, facts: Sequence[DoseFact]) -
     sums = _Sums({key: _sum(sources) for key, sources in reports.items() if sources})
     for fact in taken:
         source = fact.as_source(work, UUID(int=0))
-        alone = _sum([source])
+        alone = _alone(source)
         match = sums.find(alone.dose)
         if match is None:
             former = home.get(fact.source_key)
             match = former if former and not reports[former] else work.new_id()
         source.immunization_id = match
         reports[match].append(source)
-        sums.put(match, _sum(reports[match]))
+        sums.add(match, alone)
         landed[fact.source_key] = match
         changed.add(match)
     await _store(work, record_id, {key: reports[key] for key in changed})
@@ -165,22 +166,38 @@ class _Sum:
 
 
 def _sum(sources: Sequence[ImmunizationSource]) -> _Sum:
-    """Add up reports: the first to name a lot or rank counts, dates sharpen, codes gather."""
-    codings: dict[str, dict[str, str]] = {}
-    given_on = lot = rank = None
-    for source in sources:
-        for coding in source.codings:
-            codings.setdefault(f"{coding['system']}|{coding['code']}", coding)
-        given_on = sharper(given_on, source.given_on)
-        lot = lot or source.lot_number
-        rank = rank or source.dose_rank
-    label = max((source.vaccine_label for source in sources), key=len)
-    diseases = frozenset(code for source in sources for code in source.disease_codes)
-    known = frozenset(codings) or frozenset({f"label|{label.casefold()}"})
-    is_subpotent = any(source.is_subpotent for source in sources)
-    return _Sum(
-        Dose(diseases, known, given_on, lot, rank), label, list(codings.values()), is_subpotent
+    """Add up reports, at least one."""
+    return reduce(_plus, map(_alone, sources))
+
+
+def _alone(source: ImmunizationSource) -> _Sum:
+    """Return what one report says."""
+    diseases = frozenset(source.disease_codes)
+    codes = _codes(source.codings, source.vaccine_label)
+    dose = Dose(diseases, codes, source.given_on, source.lot_number, source.dose_rank)
+    return _Sum(dose, source.vaccine_label, source.codings, source.is_subpotent)
+
+
+def _plus(one: _Sum, other: _Sum) -> _Sum:
+    """Add a later sum: the first to name a lot or rank counts, dates sharpen, codes gather."""
+    known = {f"{coding['system']}|{coding['code']}" for coding in one.codings}
+    added = [c for c in other.codings if f"{c['system']}|{c['code']}" not in known]
+    codings = [*one.codings, *added] if added else one.codings
+    label = max(one.label, other.label, key=len)
+    dose = Dose(
+        one.dose.diseases | other.dose.diseases,
+        _codes(codings, label),
+        sharper(one.dose.given_on, other.dose.given_on),
+        one.dose.lot_number or other.dose.lot_number,
+        one.dose.dose_rank or other.dose.dose_rank,
     )
+    return _Sum(dose, label, codings, one.is_subpotent or other.is_subpotent)
+
+
+def _codes(codings: Sequence[dict[str, str]], label: str) -> frozenset[str]:
+    """Return what stands for an unknown vaccine: its codes, or its name where it has none."""
+    found = frozenset(f"{coding['system']}|{coding['code']}" for coding in codings)
+    return found or frozenset({f"label|{label.casefold()}"})
 
 
 class _Sums:
@@ -190,11 +207,12 @@ class _Sums:
         self._sums: dict[UUID, _Sum] = {}
         self._by_clue: dict[tuple[str, str], dict[UUID, None]] = defaultdict(dict)
         for key, total in sums.items():
-            self.put(key, total)
+            self.add(key, total)
 
-    def put(self, key: UUID, total: _Sum) -> None:
-        """Add a dose, or what it is after a further report."""
-        self._sums[key] = total
+    def add(self, key: UUID, further: _Sum) -> None:
+        """Add a dose, or a further report of one."""
+        known = self._sums.get(key)
+        total = self._sums[key] = further if known is None else _plus(known, further)
         for clue in _clues(total.dose):
             self._by_clue[clue][key] = None
 
