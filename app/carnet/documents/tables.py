@@ -119,9 +119,13 @@ class Document(Base):
     service_started_at: Mapped[datetime | None]
     service_ended_at: Mapped[datetime | None]
     authors: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    author_rpps: Mapped[list[str]] = mapped_column(
+        ARRAY(TEXT), server_default=text("'{}'")
+    )  # of the authors who are registered professionals, or may become so
     author_text: Mapped[str]  # names of the authors, lower case, for filtering
     is_masked: Mapped[bool] = mapped_column(server_default=text("false"))
     hidden_from_holder_until: Mapped[datetime | None]
+    holder_told_at: Mapped[datetime | None]  # that something awaits them (R1111-53)
     is_hidden_from_representatives: Mapped[bool] = mapped_column(server_default=text("false"))
     flags: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
     revision: Mapped[int] = mapped_column(server_default=text("1"))

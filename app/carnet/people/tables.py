@@ -95,6 +95,7 @@ class Organization(Base):
     facility_type_code: Mapped[str | None]
     identifier_system: Mapped[str | None]
     identifier_value: Mapped[str | None]
+    is_regulation_centre: Mapped[bool] = mapped_column(server_default=text("false"))  # Samu
     created_at: Mapped[datetime]
 
 

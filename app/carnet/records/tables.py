@@ -80,6 +80,15 @@ class Record(Base):
     opened_at: Mapped[datetime | None]
     activated_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+    opposed_at: Mapped[datetime | None]
+    suspended_at: Mapped[datetime | None]
+    deletion_requested_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    former_state: Mapped[RecordState | None] = mapped_column(
+        enum_column(RecordState, "former_state")
+    )  # to come back to from SUSPENDED, CLOSED or DELETION_REQUESTED
+    due_at: Mapped[datetime | None] = mapped_column(index=True)  # of the next timed transition
+    enrolment_code_issue: Mapped[int] = mapped_column(server_default=text("1"))
     created_at: Mapped[datetime]
 
 

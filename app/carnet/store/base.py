@@ -54,15 +54,20 @@ class Base(DeclarativeBase):
 Id = Annotated[UUID, mapped_column(primary_key=True)]
 
 
-def enum_column(kind: type[StrEnum]) -> Enum:
-    """Return a text column type that holds the enum's values under a check constraint."""
+def enum_column(kind: type[StrEnum], name: str | None = None) -> Enum:
+    """Return a text column type that holds the enum's values under a check constraint.
+
+    Args:
+        kind: the enum.
+        name: of the constraint, where a table has two columns of one enum.
+    """
     return Enum(
         kind,
         native_enum=False,
         create_constraint=True,
         length=40,
         values_callable=lambda members: [member.value for member in members],
-        name=_snake(kind.__name__),
+        name=name or _snake(kind.__name__),
     )
 
 

@@ -1,4 +1,4 @@
-"""Tables that belong to no area: blobs, idempotency keys, the sandbox's clock."""
+"""Tables that belong to no area: blobs, idempotency keys, jobs, the log, the sandbox's clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from carnet.store.base import Base, Id, enum_column
@@ -66,6 +74,52 @@ class IdempotencyKey(Base):
     request_hash: Mapped[bytes] = mapped_column(LargeBinary)
     answer: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
+
+
+class Job(Base):
+    """Work to be done at ``due_at`` or as soon after as a process is there to do it.
+
+    A job is known by its kind and key: asking for it again moves it. ``leased_until`` is by the
+    database's own clock; ``due_at`` by the one that the sandbox can move.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (UniqueConstraint("kind", "key"), Index("ix_jobs_due_at", "due_at"))
+
+    id: Mapped[Id]
+    kind: Mapped[str]
+    key: Mapped[str]
+    arguments: Mapped[dict[str, Any]]
+    due_at: Mapped[datetime]
+    leased_until: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    last_error: Mapped[str | None]  # the error's type; its text may hold what people said
+    created_at: Mapped[datetime]
+
+
+class LogNode(Base):
+    """The hash of a complete subtree of a transparency log (RFC 9162); level 0 are the leaves."""
+
+    __tablename__ = "log_nodes"
+    __table_args__ = (CheckConstraint("octet_length(hash) = 32", name="hash_length"),)
+
+    log: Mapped[str] = mapped_column(primary_key=True)
+    level: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class TreeHead(Base):
+    """A signed tree head: the log's size and root at a moment."""
+
+    __tablename__ = "tree_heads"
+
+    log: Mapped[str] = mapped_column(primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    root: Mapped[bytes] = mapped_column(LargeBinary)
+    signed_at: Mapped[datetime]
+    key_id: Mapped[str]
+    signature: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class ClockOffset(Base):

@@ -6,10 +6,15 @@ here; a test fails until it is.
 
 from __future__ import annotations
 
+import carnet.access.journal_tables
+import carnet.access.tables
 import carnet.documents.tables
+import carnet.exports.tables
 import carnet.intake.tables
+import carnet.notifications.tables
 import carnet.people.tables
 import carnet.records.tables
+import carnet.statistics.tables
 import carnet.store.tables
 import carnet.terminology.tables  # noqa: F401 — importing a module registers its tables
 from carnet.store.base import Base

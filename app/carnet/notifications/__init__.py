@@ -1,0 +1,1 @@
+"""What people are told: that something awaits them, never what it says."""

@@ -1,0 +1,1 @@
+"""Counts for operators, folded out of the journal, with small ones suppressed."""

@@ -1,0 +1,171 @@
+"""A queue of work in PostgreSQL: what is to be done, when, and by whichever process is there.
+
+`ask` puts a job into the transaction of what needs it, so that it is there if and only if that
+was committed. A `Worker` takes what is due, one job at a time, under a lease that it renews while
+it works; when a process dies, its lease runs out and another takes over. So a handler may run
+twice and must be idempotent; it opens its own transactions. After downtime whatever fell due is
+done, the oldest first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from carnet.store.database import Database, Work
+from carnet.store.tables import Job
+
+LEASE = timedelta(seconds=60)  # renewed every third of it
+BACKOFF = timedelta(seconds=10)  # doubled with each attempt
+LONGEST_BACKOFF = timedelta(hours=1)
+
+Handler = Callable[[Database, Mapping[str, Any]], Awaitable[datetime | None]]
+"""Does a job of one kind; returns when to do it again, or None when it is done for good."""
+
+_log = logging.getLogger(__name__)
+
+
+async def ask(
+    work: Work,
+    kind: str,
+    key: str,
+    *,
+    due_at: datetime | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> None:
+    """Have a job done at ``due_at``, or at once. Asked for again, it has the new time."""
+    job = {
+        "id": work.new_id(),
+        "kind": kind,
+        "key": key,
+        "arguments": dict(arguments or {}),
+        "due_at": due_at or work.now,
+        "attempts": 0,
+        "created_at": work.now,
+    }
+    statement = insert(Job).values(job)
+    renewed = {name: statement.excluded[name] for name in ("arguments", "due_at", "attempts")}
+    await work.session.execute(
+        statement.on_conflict_do_update(index_elements=[Job.kind, Job.key], set_=renewed)
+    )
+
+
+async def ensure(work: Work, kind: str, key: str = "") -> None:
+    """Have a repeating job in the queue; one that is there keeps its time."""
+    statement = insert(Job).values(
+        id=work.new_id(), kind=kind, key=key, arguments={}, due_at=work.now, created_at=work.now
+    )
+    await work.session.execute(statement.on_conflict_do_nothing())
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    id: UUID
+    kind: str
+    arguments: Mapping[str, Any]
+    attempts: int
+    due_at: datetime
+
+
+class Worker:
+    """Does due jobs of the kinds that it has handlers for."""
+
+    def __init__(self, database: Database, handlers: Mapping[str, Handler]) -> None:
+        self._database = database
+        self._handlers = dict(handlers)
+
+    async def run_due(self, limit: int = 100) -> int:
+        """Do what is due, at most ``limit`` jobs, and return how many were done or tried."""
+        tried = 0
+        while tried < limit:
+            taken = await self._take()
+            if taken is None:
+                break
+            await self._run(taken)
+            tried += 1
+        return tried
+
+    async def _take(self) -> _Taken | None:
+        """Lease the job that has been due for longest."""
+        async with self._database.write() as work:
+            free = or_(Job.leased_until.is_(None), Job.leased_until < func.clock_timestamp())
+            wanted = (
+                select(Job)
+                .where(Job.kind.in_(self._handlers), Job.due_at <= work.now, free)
+                .order_by(Job.due_at, Job.id)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            job = await work.session.scalar(wanted)
+            if job is None:
+                return None
+            taken = _Taken(job.id, job.kind, job.arguments, job.attempts + 1, job.due_at)
+            await work.session.execute(
+                update(Job)
+                .where(Job.id == job.id)
+                .values(leased_until=func.clock_timestamp() + LEASE, attempts=Job.attempts + 1)
+            )
+            return taken
+
+    async def _run(self, taken: _Taken) -> None:
+        renewing = asyncio.create_task(self._renew(taken.id))
+        try:
+            again_at = await self._handlers[taken.kind](self._database, taken.arguments)
+        except Exception as error:  # the queue goes on, whatever one job does
+            _log.warning("job %s failed: %s", taken.kind, type(error).__name__)
+            await self._put_back(taken, error)
+        else:
+            await self._finish(taken, again_at)
+        finally:
+            renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewing
+
+    async def _renew(self, job_id: UUID) -> None:
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            try:
+                async with self._database.write() as work:
+                    await work.session.execute(
+                        update(Job)
+                        .where(Job.id == job_id)
+                        .values(leased_until=func.clock_timestamp() + LEASE)
+                    )
+            except Exception as error:  # tried again before the lease runs out
+                _log.warning("a lease was not renewed: %s", type(error).__name__)
+
+    async def _finish(self, taken: _Taken, again_at: datetime | None) -> None:
+        """Drop the job, or put it at its next time; one asked for meanwhile stays as asked."""
+        unmoved = (Job.id == taken.id, Job.due_at == taken.due_at)
+        async with self._database.write() as work:
+            if again_at is None:
+                await work.session.execute(delete(Job).where(*unmoved))
+            else:
+                await work.session.execute(
+                    update(Job).where(*unmoved).values(due_at=again_at, attempts=0, last_error=None)
+                )
+            await work.session.execute(
+                update(Job).where(Job.id == taken.id).values(leased_until=None)
+            )
+
+    async def _put_back(self, taken: _Taken, error: Exception) -> None:
+        wait = min(BACKOFF * 2 ** min(taken.attempts - 1, 20), LONGEST_BACKOFF)
+        async with self._database.write() as work:
+            await work.session.execute(
+                update(Job)
+                .where(Job.id == taken.id)
+                .values(
+                    due_at=func.greatest(Job.due_at, work.now + wait),
+                    leased_until=None,
+                    last_error=type(error).__name__,
+                )
+            )
