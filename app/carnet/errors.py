@@ -11,6 +11,7 @@ CarnetError
 │   │   ├── BadCursor        not a cursor of this list in this order
 │   │   └── BadId            not an id of this kind of object
 │   ├── Conflict             it was changed meanwhile, or the key was used for something else
+│   ├── RightsChanged        a right was lost between reading and answering
 │   ├── RecordClosed         the record's state allows no such action
 │   ├── QuotaExceeded        a bound on size or number is reached
 │   ├── PayloadTooLarge      one body is larger than allowed
@@ -101,6 +102,12 @@ class Conflict(Refusal):
     """It was changed meanwhile, or this key was already used for something else."""
 
     code = "CONFLICT"
+
+
+class RightsChanged(Refusal):
+    """Your rights changed while this was read; ask again."""
+
+    code = "RIGHTS_CHANGED"
 
 
 class RecordClosed(Refusal):

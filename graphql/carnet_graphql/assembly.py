@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import strawberry
 from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
 
+from carnet_graphql.context import Context
 from carnet_graphql.errors import EXCEPTION_HANDLERS
 from carnet_graphql.limits import Limits, ProductionLimits
-from carnet_graphql.masking import Masking
+from carnet_graphql.masking import Masking, mask_all
 from carnet_graphql.scalars import SCALARS
 
 
 class CarnetSchema(strawberry.Schema):
-    """A schema that leaves logging to `carnet_graphql.masking`."""
+    """A schema that leaves logging to `carnet_graphql.masking`, and gives no answer before what
+    it read is in the access journal."""
+
+    async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        """Run one operation, and write down what it read."""
+        result = await super().execute(*args, **kwargs)
+        context = kwargs.get("context_value")
+        if not isinstance(context, Context):
+            return result
+        try:
+            await context.settle()
+        except Exception as error:  # whatever went wrong, nothing unwritten leaves
+            withheld = GraphQLError(str(error), original_error=error)
+            return ExecutionResult(None, mask_all([withheld], context.correlation_id))
+        return result
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None

@@ -31,6 +31,7 @@ from carnet.people.actor import Actor
 from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database, Work
+from carnet_graphql.reads import Reads
 
 LARGEST_BATCH = 1000  # keys in one statement: keeps the arrays sent to the database small
 
@@ -50,6 +51,7 @@ class Context:
     settings: Settings
     address: str = field(repr=False)
     correlation_id: str
+    reads: Reads = field(default_factory=Reads, repr=False)
     _loaders: dict[Hashable, DataLoader[Any, Any]] = field(default_factory=dict, repr=False)
 
     def load(
@@ -75,6 +77,14 @@ class Context:
         """Return what the batched query has for each key, in the keys' order."""
         return self._loader(query, *args, **kwargs).load_many(keys)
 
+    async def settle(self) -> None:
+        """Write into the journal what was read since the last call; see `carnet_graphql.reads`.
+
+        Raises:
+            RightsChanged: something of it is no longer allowed; it must not be shown.
+        """
+        await self.reads.settle(self.actor, self.database)
+
     def forget(self) -> None:
         """Drop everything read so far: something was written."""
         self._loaders.clear()
@@ -92,6 +102,8 @@ class Context:
             async def read(keys: list[K]) -> list[V | None]:
                 async with self.database.read() as work:
                     found = await query(self.actor, work, keys, *args, **kwargs)
+                for value in found.values():
+                    self.reads.observe(value)
                 return [found.get(key) for key in keys]
 
             loader = self._loaders[name] = DataLoader(read, max_batch_size=LARGEST_BATCH)

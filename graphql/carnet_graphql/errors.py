@@ -57,6 +57,9 @@ class ErrorCode(Enum):
         "CONFLICT",
         description="It was changed meanwhile, or the idempotency key was used for something else.",
     )
+    RIGHTS_CHANGED = strawberry.enum_value(
+        "RIGHTS_CHANGED", description="A right was lost while this was read; ask again."
+    )
     RECORD_CLOSED = strawberry.enum_value(
         "RECORD_CLOSED", description="The record's state allows no such action."
     )

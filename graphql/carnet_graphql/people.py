@@ -154,7 +154,7 @@ class Patient(Node):
     @strawberry.field(description="Numbers that the person is known by.")
     async def identifiers(self, info: Info) -> list[Identifier]:
         """Return the identifiers."""
-        rows = await info.context.load(queries.identifiers_of, self.key)
+        rows = await info.context.load(records_queries.identifiers_of, self.key)
         return [
             Identifier(system=row.system, value=row.value, is_key_valid=row.is_key_valid)
             for row in rows or []
@@ -179,7 +179,7 @@ class Patient(Node):
         return await own_sessions(info, self.key, page_request(first, after, last, before))
 
 
-register_node(Patient, queries.persons, Patient.of)
+register_node(Patient, records_queries.persons, Patient.of)
 
 
 @strawberry.type(description="A registered health professional.")

@@ -200,7 +200,7 @@ async def test_sql_statements_depend_on_the_shape_not_on_the_rows(
         event.remove(database.engine.sync_engine, "before_cursor_execute", note)
         counts[handle] = len(statements)
     assert len(set(counts.values())) == 1, counts
-    assert counts["camille"] <= 16
+    assert counts["camille"] <= 22  # of which 6 write the journal
 
 
 ADD = """mutation($input: AddDocumentInput!) { addDocument(input: $input) { __typename
@@ -286,7 +286,7 @@ async def test_what_others_deposited_is_masked_and_not_deleted(
     assert refused["deleteDocument"] == {
         "__typename": "AccessDenied",
         "code": "ACCESS_DENIED",
-        "rule": "documents.only-depositor-changes",
+        "rule": "document.not-depositor",
     }
     assert await rows(database) == before
 

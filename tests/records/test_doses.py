@@ -117,8 +117,8 @@ async def test_taking_one_report_back_leaves_what_the_others_say(
         assert row is not None
         row.stated_by = StatedBy.HOLDER
         await work.session.flush()
-        assert await retract_reports(work, dose, StatedBy.HOLDER, UUID(int=7))
-        assert not await retract_reports(work, dose, StatedBy.HOLDER, UUID(int=7))
+        assert await retract_reports(work, dose, (StatedBy.HOLDER, UUID(int=7)))
+        assert not await retract_reports(work, dose, (StatedBy.HOLDER, UUID(int=7)))
     async with database.read() as work:
         (left,) = await doses(work)
         assert await sources(work) == 2
@@ -133,7 +133,7 @@ async def test_a_dose_that_nobody_reports_any_more_goes(
         await retract_doses(work, record_id, [UUID(int=1)])
     async with database.write() as work:
         (dose,) = await doses(work)
-        assert await retract_reports(work, dose, StatedBy.PUBLISHER, UUID(int=7))
+        assert await retract_reports(work, dose, (StatedBy.PUBLISHER, UUID(int=7)))
     async with database.read() as work:
         assert await doses(work) == []
         assert await sources(work) == 0

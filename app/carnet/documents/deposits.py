@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from carnet.access.queries import settings
 from carnet.documents.rules import file_name, released_at
 from carnet.documents.tables import (
     ContentRole,
@@ -76,6 +77,7 @@ class Deposit:
     service_started_at: datetime | None = None
     service_ended_at: datetime | None = None
     authors: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    author_rpps: tuple[str, ...] = ()
     author_text: str = field(default="", repr=False)
     replaces_unique_id: str | None = None
     is_superseded: bool = False
@@ -130,6 +132,11 @@ async def land(
             flags.add(ORPHAN)
     later = await _replacement_of(work, deposit)
     document = _row(work, deposit, flags)
+    chosen = (await settings(work, [deposit.record_id])).get(deposit.record_id)
+    if former is not None:
+        document.is_masked = former.is_masked  # the holder's decision outlives a version
+    elif chosen is not None and chosen.is_masked_by_default:
+        document.is_masked = True
     if former is not None:
         document.lineage_id = former.lineage_id
         document.version = await _last_version(work, former.lineage_id) + 1
@@ -328,6 +335,7 @@ def _metadata(work: Work, deposit: Deposit) -> dict[str, Any]:
         "service_started_at": deposit.service_started_at,
         "service_ended_at": deposit.service_ended_at,
         "authors": list(deposit.authors),
+        "author_rpps": list(deposit.author_rpps),
         "author_text": deposit.author_text,
         "is_masked": deposit.is_masked,
         "hidden_from_holder_until": released_at(deposit.is_hidden_from_holder, work.now),

@@ -8,32 +8,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, select
 
+from carnet.access.filters import document_visible
 from carnet.documents.tables import Document, DocumentCategory, DocumentContent, DocumentStatus
 from carnet.errors import NotFound
 from carnet.people.actor import Actor
-from carnet.records.queries import visible_to as record_visible_to
-from carnet.records.tables import Record
 from carnet.store.database import Work
 from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_many
 from carnet.store.tables import Blob
 
 
 def visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
-    """Return the one filter on documents.
-
-    A document is seen by who sees its record, unless it was withdrawn, or its depositor hides
-    it from the holder and the time of its release has not come (R1111-53).
-    """
-    return and_(
-        exists().where(Record.id == Document.record_id, record_visible_to(actor)),
-        Document.status != DocumentStatus.WITHDRAWN,
-        or_(
-            Document.hidden_from_holder_until.is_(None),
-            Document.hidden_from_holder_until <= now,
-        ),
-    )
+    """Return the one filter on documents; `carnet.access.rules.decide` says why."""
+    return document_visible(actor, now, Document.__table__.c)
 
 
 async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Document]:

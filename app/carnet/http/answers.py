@@ -24,6 +24,7 @@ STATUSES: dict[type[errors.CarnetError], int] = {
     errors.AccessDenied: 403,
     errors.ValidationFailed: 400,
     errors.Conflict: 409,
+    errors.RightsChanged: 409,
     errors.RecordClosed: 409,
     errors.QuotaExceeded: 403,
     errors.PayloadTooLarge: 413,

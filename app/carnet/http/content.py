@@ -1,4 +1,7 @@
-"""``GET /documents/{id}/content``: a document's bytes, after the same filter as every query."""
+"""``GET /documents/{id}/content``: a document's bytes, after the same decision as every query.
+
+The access journal holds the read before the first byte leaves.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from carnet.documents import queries
+from carnet.documents.actions import open_content
 from carnet.errors import NotFound
 from carnet.http.ranges import content_response
 from carnet.http.services import actor_of, services_of
@@ -22,8 +25,8 @@ async def content(request: Request) -> Response:
     part = request.query_params.get("part", "0")
     if not (part.isascii() and part.isdigit() and len(part) <= 4):
         raise NotFound()
-    async with services.database.read() as work:
-        row, blob = await queries.content(actor, work, document_id, int(part))
+    async with services.database.write() as work:
+        row, blob = await open_content(actor, work, document_id, int(part))
     return content_response(
         request, services.blobs, blob, media_type=row.media_type, file_name=row.file_name
     )

@@ -15,6 +15,7 @@ from carnet.errors import ValidationFailed
 from carnet.intake.model import Author, ContentPart, DocumentItem, Flag
 from carnet.intake.subjects import Subject
 from carnet.people.actor import Publisher, actor_key
+from carnet.people.identifiers import rpps_of
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Work
 from carnet.terminology.codes import category_of
@@ -81,6 +82,11 @@ def _deposit(
         service_started_at=item.service_started_at,
         service_ended_at=item.service_ended_at,
         authors=authors,
+        author_rpps=tuple(
+            rpps
+            for author in item.authors
+            if author.identifier is not None and (rpps := rpps_of(author.identifier))
+        ),
         author_text=" ".join(_names(author) for author in item.authors).lower(),
         replaces_unique_id=item.replaces_unique_id,
         is_superseded=item.is_superseded,

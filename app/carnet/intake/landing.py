@@ -19,6 +19,7 @@ from carnet.documents.deposits import withdraw
 from carnet.documents.tables import Document, DocumentStatus
 from carnet.errors import Refusal
 from carnet.intake.filing import file_document
+from carnet.intake.journalling import write_entries
 from carnet.intake.model import (
     DocumentItem,
     EntryItem,
@@ -122,7 +123,9 @@ class _Lander:
         await self._facts(facts)
         for index, nothing in later:
             await self._nothing(index, nothing)
-        return [self.outcomes[index] for index in range(len(items))]
+        outcomes = [self.outcomes[index] for index in range(len(items))]
+        await write_entries(self.actor, self.work, items, outcomes, self.subjects, self.documents)
+        return outcomes
 
     async def _refresh(self) -> None:
         """Read the documents again: a refused one may have undone changes to others."""

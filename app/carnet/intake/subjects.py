@@ -43,7 +43,7 @@ async def identify(
     keys = list(patients)
     found = await register_persons(actor, work, [patients[key] for key in keys])
     known = [seen.person_id for seen in found if seen.person_id is not None]
-    records = await open_records(work, known)
+    records = await open_records(actor, work, known)
     locked = await lock_records(work, [record.id for record in records.values()])
     subjects: dict[str, Subject] = {}
     for key, seen in zip(keys, found, strict=True):

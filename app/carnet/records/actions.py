@@ -9,6 +9,10 @@ from uuid import UUID
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
+from carnet.access.deciding import Granted, require
+from carnet.access.facts import DocumentFacts
+from carnet.access.journal import Fact, JournalAction, ObjectKind, write
+from carnet.access.rules import Action
 from carnet.errors import (
     AccessDenied,
     Conflict,
@@ -17,11 +21,11 @@ from carnet.errors import (
     RecordClosed,
     ValidationFailed,
 )
-from carnet.people.actor import Actor, Patient
+from carnet.people.actor import Actor, Patient, Professional
 from carnet.records.doses import DoseFact, record_doses, retract_reports
 from carnet.records.facts import EntryFact, insert_entries
 from carnet.records.queries import entries_visible_to, immunizations_visible_to, visible_to
-from carnet.records.rules import FED
+from carnet.records.rules import FED, may_change
 from carnet.records.sections import LABEL_LIMIT, EntryDraft
 from carnet.records.tables import (
     Immunization,
@@ -40,7 +44,7 @@ LOT_LIMIT = 100  # characters
 RANK_LIMIT = 100  # doses of one series
 
 
-async def open_records(work: Work, person_ids: Iterable[UUID]) -> dict[UUID, Record]:
+async def open_records(actor: Actor, work: Work, person_ids: Iterable[UUID]) -> dict[UUID, Record]:
     """Return the record of each person, opening one where there is none.
 
     Safe against a concurrent call for the same person: the table holds one record a person.
@@ -58,7 +62,14 @@ async def open_records(work: Work, person_ids: Iterable[UUID]) -> dict[UUID, Rec
         }
         for person_id in ids
     ]
-    await work.session.execute(insert(Record).on_conflict_do_nothing(), rows)
+    made = await work.session.scalars(
+        insert(Record).on_conflict_do_nothing().returning(Record.id), rows
+    )
+    opened = {"from": None, "to": RecordState.OPEN.value}
+    facts = [
+        Fact(id_, JournalAction.CHANGE_STATE, "publisher.feeds", details=opened) for id_ in made
+    ]
+    await write(actor, work, facts)
     found = await work.session.scalars(select(Record).where(Record.person_id.in_(ids)))
     return {record.person_id: record for record in found}
 
@@ -75,25 +86,40 @@ async def lock_records(work: Work, record_ids: Iterable[UUID]) -> dict[UUID, Rec
     return {record.id: record for record in await work.session.scalars(statement)}
 
 
-async def own_record(actor: Actor, work: Work, record_id: UUID | None = None) -> Record:
-    """Return the record the actor may write to, its row locked for this transaction.
+async def writable(actor: Actor, work: Work, record_id: UUID, action: Action) -> Granted:
+    """Allow the actor to change a record that they see, and lock its row for this transaction.
 
     Raises:
-        NotFound: there is none, or it is not theirs.
+        NotFound: there is none, or it is not theirs to see.
+        AccessDenied: it is theirs to see, and they may not do this.
         RecordClosed: its state takes nothing.
     """
-    statement = select(Record).where(visible_to(actor)).with_for_update(key_share=True)
-    if record_id is not None:
-        statement = statement.where(Record.id == record_id)
-    record = await work.session.scalar(statement)
-    if record is None:
+    seen = select(Record.id).where(Record.id == record_id, visible_to(actor, work.now))
+    if await work.session.scalar(seen) is None:
         raise NotFound()
-    if record.state not in FED:
+    return await lock_for(actor, work, record_id, action)
+
+
+async def lock_for(
+    actor: Actor,
+    work: Work,
+    record_id: UUID,
+    action: Action,
+    document: DocumentFacts | None = None,
+) -> Granted:
+    """Lock a record, then allow what is to be done with it or its document, which the actor sees.
+
+    Raises:
+        NotFound, AccessDenied, RecordClosed: as in `writable`.
+    """
+    locked = await lock_records(work, [record_id])
+    granted = await require(actor, work, record_id, action, document)
+    if locked[record_id].state not in FED:
         raise RecordClosed()
-    return record
+    return granted
 
 
-def author_of(actor: Actor) -> tuple[StatedBy, UUID | None]:
+def author_of(actor: Actor, granted: Granted) -> tuple[StatedBy, UUID]:
     """Return who a statement of this actor is attributed to.
 
     Raises:
@@ -101,27 +127,31 @@ def author_of(actor: Actor) -> tuple[StatedBy, UUID | None]:
     """
     match actor:
         case Patient(account_id=account_id):
-            return StatedBy.HOLDER, account_id
+            return StatedBy.DELEGATE if granted.is_for_another else StatedBy.HOLDER, account_id
+        case Professional(account_id=account_id):
+            return StatedBy.PROFESSIONAL, account_id
         case _:
-            raise AccessDenied("records.only-holder-writes")
+            raise AccessDenied("access.no-role")
 
 
 async def add_entry(actor: Actor, work: Work, record_id: UUID, draft: EntryDraft) -> ProfileEntry:
     """Add a statement of the actor to a section; a «nothing to declare» there ends."""
-    record = await own_record(actor, work, record_id)
-    stated_by, stated_by_id = author_of(actor)
+    granted = await writable(actor, work, record_id, Action.WRITE_PROFILE)
+    stated_by, stated_by_id = author_of(actor, granted)
     fact = EntryFact(
         id=work.new_id(),
-        record_id=record.id,
+        record_id=record_id,
         draft=draft.checked(),
         stated_by=stated_by,
         stated_by_id=stated_by_id,
     )
     await insert_entries(work, [fact])
-    return await own_entry(actor, work, fact.id)
+    await granted.journal(JournalAction.ADD_ENTRY, ObjectKind.PROFILE_ENTRY, fact.id)
+    entry, _ = await own_entry(actor, work, fact.id)
+    return entry
 
 
-async def own_entry(actor: Actor, work: Work, entry_id: UUID) -> ProfileEntry:
+async def own_entry(actor: Actor, work: Work, entry_id: UUID) -> tuple[ProfileEntry, Granted]:
     """Return an entry that the actor sees, locked after its record, as intake locks them.
 
     Raises:
@@ -131,7 +161,7 @@ async def own_entry(actor: Actor, work: Work, entry_id: UUID) -> ProfileEntry:
     record_id = await work.session.scalar(select(ProfileEntry.record_id).where(*seen))
     if record_id is None:
         raise NotFound()
-    await own_record(actor, work, record_id)
+    granted = await writable(actor, work, record_id, Action.WRITE_PROFILE)
     statement = (
         select(ProfileEntry)
         .where(*seen)
@@ -141,12 +171,11 @@ async def own_entry(actor: Actor, work: Work, entry_id: UUID) -> ProfileEntry:
     entry = await work.session.scalar(statement)
     if entry is None:
         raise NotFound()
-    return entry
+    return entry, granted
 
 
-def _check_author(actor: Actor, entry: ProfileEntry) -> None:
-    stated_by, stated_by_id = author_of(actor)
-    if (entry.stated_by, entry.stated_by_id) != (stated_by, stated_by_id):
+def _check_author(actor: Actor, granted: Granted, entry: ProfileEntry) -> None:
+    if not may_change(author_of(actor, granted), (entry.stated_by, entry.stated_by_id)):
         raise AccessDenied("records.only-author-changes", "Only who stated an entry changes it.")
 
 
@@ -159,11 +188,11 @@ async def correct_entry(
         version: the version that the actor saw.
 
     Raises:
-        NotFound, AccessDenied, RecordClosed: see `own_entry`, `own_record`.
+        NotFound, AccessDenied, RecordClosed: see `writable`.
         Conflict: the entry changed since.
     """
-    entry = await own_entry(actor, work, entry_id)
-    _check_author(actor, entry)
+    entry, granted = await own_entry(actor, work, entry_id)
+    _check_author(actor, granted, entry)
     if entry.version != version:
         raise Conflict()
     if draft.section is not entry.section:
@@ -182,16 +211,18 @@ async def correct_entry(
     entry.version += 1
     entry.updated_at = work.now
     await work.session.flush()
+    await granted.journal(JournalAction.CORRECT_ENTRY, ObjectKind.PROFILE_ENTRY, entry.id)
     return entry
 
 
 async def remove_entry(actor: Actor, work: Work, entry_id: UUID) -> None:
     """Take back what the actor stated."""
-    entry = await own_entry(actor, work, entry_id)
-    _check_author(actor, entry)
+    entry, granted = await own_entry(actor, work, entry_id)
+    _check_author(actor, granted, entry)
     entry.removed_at = work.now
     entry.updated_at = work.now
     await work.session.flush()
+    await granted.journal(JournalAction.REMOVE_ENTRY, ObjectKind.PROFILE_ENTRY, entry.id)
 
 
 async def declare_nothing(
@@ -202,26 +233,26 @@ async def declare_nothing(
     Raises:
         Conflict: the section holds entries.
     """
-    record = await own_record(actor, work, record_id)
-    stated_by, stated_by_id = author_of(actor)
+    granted = await writable(actor, work, record_id, Action.WRITE_PROFILE)
+    stated_by, stated_by_id = author_of(actor, granted)
     held = select(ProfileEntry.id).where(
-        ProfileEntry.record_id == record.id,
+        ProfileEntry.record_id == record_id,
         ProfileEntry.section == section,
         entries_visible_to(actor, work.now),
     )
     if section is Section.IMMUNIZATIONS:
         held = select(Immunization.id).where(
-            Immunization.record_id == record.id, immunizations_visible_to(actor, work.now)
+            Immunization.record_id == record_id, immunizations_visible_to(actor, work.now)
         )
     if await work.session.scalar(held.limit(1)) is not None:
         raise Conflict("This section holds entries.")
     statement = delete(NothingToDeclare).where(
-        NothingToDeclare.record_id == record.id, NothingToDeclare.section == section
+        NothingToDeclare.record_id == record_id, NothingToDeclare.section == section
     )
     await work.session.execute(statement)
     declared = NothingToDeclare(
         id=work.new_id(),
-        record_id=record.id,
+        record_id=record_id,
         section=section,
         stated_by=stated_by,
         stated_by_id=stated_by_id,
@@ -229,6 +260,7 @@ async def declare_nothing(
     )
     work.session.add(declared)
     await work.session.flush()
+    await granted.journal(JournalAction.DECLARE_NOTHING, details={"section": section.value})
     return declared
 
 
@@ -263,8 +295,8 @@ class DoseDraft:
 
 async def report_dose(actor: Actor, work: Work, record_id: UUID, draft: DoseDraft) -> UUID:
     """Report a dose; it is merged with what others reported. Returns the dose's id."""
-    record = await own_record(actor, work, record_id)
-    stated_by, stated_by_id = author_of(actor)
+    granted = await writable(actor, work, record_id, Action.WRITE_PROFILE)
+    stated_by, stated_by_id = author_of(actor, granted)
     draft.checked()
     if draft.given_on is not None and draft.given_on > PartialDate.of(work.now.date()):
         raise ValidationFailed("A dose was not given in the future.", path=("givenOn",))
@@ -282,9 +314,10 @@ async def report_dose(actor: Actor, work: Work, record_id: UUID, draft: DoseDraf
         stated_by=stated_by,
         stated_by_id=stated_by_id,
     )
-    landed = await record_doses(work, record.id, [fact])
+    landed = await record_doses(work, record_id, [fact])
     if key not in landed:
         raise QuotaExceeded("The record has no room for more reports of doses.")
+    await granted.journal(JournalAction.REPORT_DOSE, ObjectKind.IMMUNIZATION, landed[key])
     return landed[key]
 
 
@@ -301,7 +334,7 @@ async def withdraw_dose(actor: Actor, work: Work, immunization_id: UUID) -> None
     dose = await work.session.scalar(seen)
     if dose is None:
         raise NotFound()
-    await own_record(actor, work, dose.record_id)
-    stated_by, stated_by_id = author_of(actor)
-    if not await retract_reports(work, dose, stated_by, stated_by_id):
+    granted = await writable(actor, work, dose.record_id, Action.WRITE_PROFILE)
+    if not await retract_reports(work, dose, author_of(actor, granted)):
         raise AccessDenied("records.only-author-changes", "Only who reported a dose takes it back.")
+    await granted.journal(JournalAction.WITHDRAW_DOSE, ObjectKind.IMMUNIZATION, immunization_id)

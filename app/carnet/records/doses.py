@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, insert, select
 
-from carnet.records.rules import Dose, same_dose, sharper
+from carnet.records.rules import Author, Dose, may_change, same_dose, sharper
 from carnet.records.tables import Immunization, ImmunizationSource, StatedBy
 from carnet.store.database import Work
 from carnet.values import Coding, PartialDate
@@ -128,12 +128,10 @@ async def retract_doses(work: Work, record_id: UUID, document_ids: Collection[UU
     await _store(work, record_id, changed)
 
 
-async def retract_reports(
-    work: Work, dose: Immunization, stated_by: StatedBy, stated_by_id: UUID | None
-) -> bool:
-    """Take back all that one actor reported of a dose; tells whether there was anything."""
+async def retract_reports(work: Work, dose: Immunization, author: Author) -> bool:
+    """Take back all of a dose that this author may; tells whether there was anything."""
     sources = (await _reports(work, dose.record_id)).get(dose.id, [])
-    own = [s for s in sources if (s.stated_by, s.stated_by_id) == (stated_by, stated_by_id)]
+    own = [s for s in sources if may_change(author, (s.stated_by, s.stated_by_id))]
     for source in own:
         sources.remove(source)
         await work.session.delete(source)

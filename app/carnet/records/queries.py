@@ -10,9 +10,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, exists, false, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from carnet.people.actor import Actor, Patient
+from carnet.access.filters import profile_visible, record_visible, source_visible
+from carnet.people.actor import Actor, Patient, Professional
+from carnet.people.tables import Person, PersonIdentifier
 from carnet.records.doses import summed
-from carnet.records.rules import READABLE_BY_HOLDER
 from carnet.records.tables import (
     Immunization,
     ImmunizationSource,
@@ -25,53 +26,59 @@ from carnet.store.database import Work
 from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_many
 
 
-def visible_to(actor: Actor) -> ColumnElement[bool]:
-    """Return the one filter on records: the holder sees their own; nobody else sees any."""
+def visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
+    """Return the one filter on records: its holder, who acts for them, and professionals whom
+    the care team, a consent or an emergency lets in."""
+    return record_visible(actor, now, Record.__table__.c)
+
+
+def persons_visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
+    """Return the one filter on persons: oneself, the holders of records that the actor sees."""
+    of_record = exists().where(Record.person_id == Person.id, visible_to(actor, now))
     match actor:
-        case Patient(person_id=person_id):
-            return and_(Record.person_id == person_id, Record.state.in_(READABLE_BY_HOLDER))
-        case _:
-            return false()
+        case Patient(person_id=own):
+            return or_(Person.id == own, of_record)
+        case Professional():
+            return of_record
+    return false()
 
 
-def _record_visible(actor: Actor, record_id: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
-    return exists().where(Record.id == record_id, visible_to(actor))
+def _profile_visible(
+    actor: Actor, now: datetime, record_id: InstrumentedAttribute[UUID]
+) -> ColumnElement[bool]:
+    return exists().where(Record.id == record_id, profile_visible(actor, now, Record.__table__.c))
 
 
 def entries_visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
-    """Return the filter on profile entries: those of a visible record, neither removed nor
-    read from a document that is still hidden from the holder."""
+    """Return the filter on profile entries: those of a visible profile that were not removed, and
+    not those read from a document that the actor does not see."""
     return and_(
-        _record_visible(actor, ProfileEntry.record_id),
+        _profile_visible(actor, now, ProfileEntry.record_id),
         ProfileEntry.removed_at.is_(None),
-        _released(ProfileEntry.hidden_from_holder_until, now),
+        source_visible(actor, now, ProfileEntry.source_document_id),
     )
 
 
 def sources_visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
-    """Return the filter on reports of doses: not those of a document hidden from the holder."""
+    """Return the filter on reports of doses: not those of a document that the actor cannot see."""
     return and_(
-        _released(ImmunizationSource.hidden_from_holder_until, now),
+        source_visible(actor, now, ImmunizationSource.source_document_id),
         exists().where(
             Immunization.id == ImmunizationSource.immunization_id,
-            _record_visible(actor, Immunization.record_id),
+            _profile_visible(actor, now, Immunization.record_id),
         ),
     )
 
 
 def immunizations_visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
-    """Return the filter on doses: of a visible record, with at least one visible report."""
+    """Return the filter on doses: of a visible profile, with at least one visible report."""
     return and_(
-        _record_visible(actor, Immunization.record_id),
+        _profile_visible(actor, now, Immunization.record_id),
         exists().where(
             ImmunizationSource.immunization_id == Immunization.id,
-            _released(ImmunizationSource.hidden_from_holder_until, now),
+            source_visible(actor, now, ImmunizationSource.source_document_id),
         ),
     )
-
-
-def _released(until: InstrumentedAttribute[datetime | None], now: datetime) -> ColumnElement[bool]:
-    return or_(until.is_(None), until <= now)
 
 
 ENTRIES_NEWEST = Order("entries.newest", ProfileEntry.sort_on.desc(), ProfileEntry.id.desc())
@@ -82,13 +89,37 @@ DOSES_OLDEST = Order("immunizations.oldest", Immunization.sort_on, Immunization.
 
 async def of_persons(actor: Actor, work: Work, person_ids: Collection[UUID]) -> dict[UUID, Record]:
     """Return the records of these persons that the actor sees."""
-    statement = select(Record).where(Record.person_id.in_(person_ids), visible_to(actor))
+    statement = select(Record).where(Record.person_id.in_(person_ids), visible_to(actor, work.now))
     return {row.person_id: row for row in await work.session.scalars(statement)}
+
+
+async def persons(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Person]:
+    """Return those of the persons that the actor sees."""
+    statement = select(Person).where(Person.id.in_(ids), persons_visible_to(actor, work.now))
+    return {row.id: row for row in await work.session.scalars(statement)}
+
+
+async def identifiers_of(
+    actor: Actor, work: Work, person_ids: Collection[UUID]
+) -> dict[UUID, list[PersonIdentifier]]:
+    """Return the numbers of the persons that the actor sees, national ones first."""
+    statement = (
+        select(PersonIdentifier)
+        .join(Person)
+        .where(PersonIdentifier.person_id.in_(person_ids), persons_visible_to(actor, work.now))
+        .order_by(
+            PersonIdentifier.is_national.desc(), PersonIdentifier.system, PersonIdentifier.value
+        )
+    )
+    found: dict[UUID, list[PersonIdentifier]] = defaultdict(list)
+    for row in await work.session.scalars(statement):
+        found[row.person_id].append(row)
+    return dict(found)
 
 
 async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Record]:
     """Return those of the records that the actor sees."""
-    statement = select(Record).where(Record.id.in_(ids), visible_to(actor))
+    statement = select(Record).where(Record.id.in_(ids), visible_to(actor, work.now))
     return {row.id: row for row in await work.session.scalars(statement)}
 
 
@@ -116,7 +147,7 @@ async def _keep_secrets(actor: Actor, work: Work, rows: dict[UUID, Immunization]
     """Make doses the sum of the reports that the actor sees, as if the others had not come."""
     hidden = select(ImmunizationSource.immunization_id).where(
         ImmunizationSource.immunization_id.in_(rows),
-        ImmunizationSource.hidden_from_holder_until > work.now,
+        ~source_visible(actor, work.now, ImmunizationSource.source_document_id),
     )
     ids = set(await work.session.scalars(hidden))
     if not ids:
@@ -216,7 +247,7 @@ async def nothing_to_declare(
         select(NothingToDeclare)
         .where(
             NothingToDeclare.record_id.in_(record_ids),
-            _record_visible(actor, NothingToDeclare.record_id),
+            _profile_visible(actor, work.now, NothingToDeclare.record_id),
             ~entry,
             ~dose,
         )

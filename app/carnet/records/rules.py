@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeVar
+from uuid import UUID
 
-from carnet.records.tables import RecordState
+from carnet.records.tables import RecordState, StatedBy
 from carnet.values import PartialDate
-
-READABLE_BY_HOLDER = (RecordState.OPEN, RecordState.ACTIVATED)
-"""States in which the holder reads their record; a closed one is an archive (R1111-36)."""
 
 FED = (RecordState.OPEN, RecordState.ACTIVATED)
 """States in which professionals and publishers may feed a record (R1111-28)."""
@@ -20,6 +18,16 @@ Comparable = TypeVar("Comparable", str, int)
 def may_be_fed(state: RecordState) -> bool:
     """Tell whether a record in this state takes documents and facts."""
     return state in FED
+
+
+HOLDER_SIDE = (StatedBy.HOLDER, StatedBy.DELEGATE)
+Author = tuple[StatedBy, UUID | None]
+
+
+def may_change(actor: Author, author: Author) -> bool:
+    """Tell whether one who states things may change what was stated: their own, and the holder and
+    who acts for them what any of them stated."""
+    return actor == author or (actor[0] in HOLDER_SIDE and author[0] in HOLDER_SIDE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,116 @@
+"""Decisions about what is in the database: the facts are read, then `rules.decide` answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+from carnet.access import queries
+from carnet.access.facts import DocumentFacts, Grants, RecordFacts
+from carnet.access.journal import Fact, JournalAction, ObjectKind, behalf, write
+from carnet.access.rules import Action, Decision, decide
+from carnet.errors import AccessDenied, NotFound
+from carnet.people.actor import Actor
+from carnet.store.database import Work
+
+
+class Deciding:
+    """Decisions for one actor on some records, with everything they are made from at hand."""
+
+    def __init__(
+        self,
+        actor: Actor,
+        work: Work,
+        records: Mapping[UUID, RecordFacts],
+        grants: Mapping[UUID, Grants],
+    ) -> None:
+        self.actor = actor
+        self.records = records
+        self._work = work
+        self._grants = grants
+
+    @classmethod
+    async def on(cls, actor: Actor, work: Work, record_ids: Collection[UUID]) -> Deciding:
+        """Read what decisions on these records are made from."""
+        records = await queries.records(work, record_ids)
+        return cls(actor, work, records, await queries.grants(actor, work, records))
+
+    def decide(
+        self, action: Action, record_id: UUID, document: DocumentFacts | None = None
+    ) -> Decision:
+        """Decide; nothing is allowed on what does not exist."""
+        record = self.records.get(record_id)
+        if record is None:
+            return Decision(False, "access.no-grant")
+        return decide(self.actor, action, record, self._grants[record_id], self._work.now, document)
+
+    def is_held(self, document: DocumentFacts) -> bool:
+        """Tell whether the holder may not know of the document yet."""
+        until = document.hidden_from_holder_until
+        return until is not None and until > self._work.now
+
+    def behalf(self, record_id: UUID) -> UUID | None:
+        """Return the holder where the actor acts for somebody else."""
+        return behalf(self.actor, self.records[record_id].person_id)
+
+
+async def require(
+    actor: Actor,
+    work: Work,
+    record_id: UUID,
+    action: Action,
+    document: DocumentFacts | None = None,
+) -> Granted:
+    """Decide, or refuse: what cannot be seen at all is not found.
+
+    Raises:
+        NotFound: the actor sees no such record.
+        AccessDenied: they see it, and may not do this; ``rule`` decided.
+    """
+    deciding = await Deciding.on(actor, work, [record_id])
+    decision = deciding.decide(action, record_id, document)
+    if not decision.is_allowed:
+        if not deciding.decide(Action.SEE_RECORD, record_id).is_allowed:
+            raise NotFound()
+        raise AccessDenied(decision.rule)
+    return Granted(actor, work, deciding.records[record_id], decision)
+
+
+class Granted:
+    """Something that was allowed, about to be done: it knows how to be written down."""
+
+    def __init__(self, actor: Actor, work: Work, record: RecordFacts, decision: Decision) -> None:
+        self.record = record
+        self.decision = decision
+        self._actor = actor
+        self._work = work
+
+    @property
+    def is_for_another(self) -> bool:
+        """Whether a delegate acts for the holder."""
+        return behalf(self._actor, self.record.person_id) is not None
+
+    async def journal(
+        self,
+        action: JournalAction,
+        kind: ObjectKind | None = None,
+        *object_ids: UUID,
+        is_held: bool = False,
+        details: Mapping[str, str] | None = None,
+        text_digest: bytes | None = None,
+        is_emergency: bool | None = None,
+    ) -> None:
+        """Write the entry of what was done, with the rule that allowed it."""
+        fact = Fact(
+            record_id=self.record.id,
+            action=action,
+            rule=self.decision.rule,
+            object_kind=kind,
+            object_ids=object_ids,
+            on_behalf_of=behalf(self._actor, self.record.person_id),
+            is_held=is_held,
+            is_emergency=self.decision.is_emergency if is_emergency is None else is_emergency,
+            details=dict(details or {}),
+            text_digest=text_digest,
+        )
+        await write(self._actor, self._work, [fact])

@@ -1,0 +1,127 @@
+"""What a submission changed, as entries of the access journal."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+
+from carnet.access.journal import Fact, JournalAction, ObjectKind, write
+from carnet.documents.tables import Document
+from carnet.intake.model import (
+    DocumentItem,
+    EntryItem,
+    ImmunizationItem,
+    Item,
+    NothingToDeclareItem,
+    Skipped,
+    WithdrawalItem,
+)
+from carnet.intake.receipt import ItemOutcome, Outcome
+from carnet.intake.subjects import Subject
+from carnet.people.actor import Publisher
+from carnet.store.database import Work
+
+RULE = "publisher.feeds"
+BATCH = 10_000  # ids in one statement
+
+_Key = tuple[UUID, JournalAction, ObjectKind | None, bool, str | None]
+
+
+async def write_entries(
+    actor: Publisher,
+    work: Work,
+    items: Sequence[Item],
+    outcomes: Sequence[ItemOutcome],
+    subjects: Mapping[str, Subject],
+    documents: Mapping[str, Document],
+) -> None:
+    """Write what was created and changed, one entry for all of one kind in one record.
+
+    Args:
+        actor: whose submission it is.
+        work: the transaction in which it landed.
+        items: of the body.
+        outcomes: one for each item.
+        subjects: the patients of the body.
+        documents: those of the body that landed, by source key.
+    """
+    changed = [
+        (item, outcome)
+        for item, outcome in zip(items, outcomes, strict=True)
+        if outcome.outcome in (Outcome.CREATED, Outcome.UPDATED)
+    ]
+    hidden = await _hidden(work, (outcome.target_id for _, outcome in changed), documents.values())
+    grouped: dict[_Key, list[UUID]] = defaultdict(list)
+    for item, outcome in changed:
+        what = _what(item, outcome.outcome)
+        if what is None or isinstance(item, Skipped):
+            continue
+        record_id = subjects[item.patient].record_id
+        if record_id is None:
+            continue
+        action, kind = what
+        document = _document(item, documents)
+        about = document.id if document is not None else outcome.target_id
+        category = document.category.value if document and isinstance(item, DocumentItem) else None
+        of_kind = grouped[record_id, action, kind, about in hidden, category]
+        if kind is not None and outcome.target_id is not None:
+            of_kind.append(outcome.target_id)
+    facts = [
+        Fact(
+            record_id,
+            action,
+            RULE,
+            kind,
+            tuple(dict.fromkeys(ids)),
+            is_held=is_held,
+            details={"category": category} if category else {},
+        )
+        for (record_id, action, kind, is_held, category), ids in grouped.items()
+    ]
+    await write(actor, work, facts)
+
+
+def _what(item: Item, outcome: Outcome) -> tuple[JournalAction, ObjectKind | None] | None:
+    is_new = outcome is Outcome.CREATED
+    match item:
+        case DocumentItem():
+            done = JournalAction.DEPOSIT_DOCUMENT if is_new else JournalAction.REPLACE_DOCUMENT
+            return done, ObjectKind.DOCUMENT
+        case WithdrawalItem():
+            return JournalAction.DELETE_DOCUMENT, ObjectKind.DOCUMENT
+        case EntryItem():
+            done = JournalAction.ADD_ENTRY if is_new else JournalAction.CORRECT_ENTRY
+            return done, ObjectKind.PROFILE_ENTRY
+        case ImmunizationItem():
+            return JournalAction.REPORT_DOSE, ObjectKind.IMMUNIZATION
+        case NothingToDeclareItem():
+            return JournalAction.DECLARE_NOTHING, None
+    return None
+
+
+def _document(item: Item, documents: Mapping[str, Document]) -> Document | None:
+    """Return the document that an item is, or was read from."""
+    match item:
+        case DocumentItem(source_key=key):
+            return documents.get(key)
+        case EntryItem() | ImmunizationItem() | NothingToDeclareItem():
+            return documents.get(item.document) if item.document is not None else None
+    return None
+
+
+async def _hidden(
+    work: Work, targets: Iterable[UUID | None], documents: Iterable[Document]
+) -> set[UUID]:
+    """Return those of the documents that their holder may not know of yet."""
+    ids = [*{target for target in targets if target} | {document.id for document in documents}]
+    found: set[UUID] = set()
+    for start in range(0, len(ids), BATCH):
+        statement = select(Document.id).where(
+            Document.id.in_(ids[start : start + BATCH]),
+            Document.hidden_from_holder_until > work.now,
+        )
+        found.update(await work.session.scalars(statement))
+    return found
