@@ -192,8 +192,10 @@ def delegated(
 
 def setting(record_id: RecordId, column: InstrumentedAttribute[T], default: T) -> ColumnElement[T]:
     """Return a setting of the record, or its default."""
-    chosen = select(column).where(AccessSettings.record_id == record_id).scalar_subquery()
-    return func.coalesce(chosen, literal(default))
+    chosen = select(column).where(AccessSettings.record_id == record_id)
+    # By itself it would see the tables of the nearest enclosing query only.
+    correlated = chosen.correlate_except(AccessSettings).scalar_subquery()
+    return func.coalesce(correlated, literal(default))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ in `RULES` with their meaning and source.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from carnet.access.facts import (
     HOLDER_SIDE,
@@ -18,7 +20,10 @@ from carnet.access.facts import (
     RESULT_CATEGORIES,
     DelegationGrant,
     DocumentFacts,
+    EmergencyGrant,
     Grants,
+    Membership,
+    Practice,
     RecordFacts,
     SettingsFacts,
 )
@@ -30,7 +35,7 @@ from carnet.access.tables import (
     EmergencyKind,
     HabilitationLevel,
 )
-from carnet.people.actor import Actor, Patient, Professional
+from carnet.people.actor import Actor, Assurance, Patient, Professional
 
 
 class Action(StrEnum):
@@ -108,6 +113,32 @@ class Role:
 
     standing: Standing
     profession_code: str | None = None
+
+    def imagined(
+        self, levels: Mapping[str, HabilitationLevel], now: datetime
+    ) -> tuple[Actor, Grants]:
+        """Return somebody with this role, who exists nowhere, and their grants.
+
+        Args:
+            levels: the matrix's row for the profession.
+            now: the moment.
+        """
+        later = now + timedelta(days=1)
+        nobody = UUID(int=0)
+        match self.standing:
+            case Standing.REPRESENTATIVE:
+                parent = DelegationGrant(DelegationKind.PARENT, frozenset(DelegationScope), now)
+                return Patient(nobody, nobody, Assurance.SANDBOX), Grants(delegations=(parent,))
+            case Standing.CARE_TEAM:
+                grants = Grants(memberships=(Membership(CareTeamRole.MEMBER),))
+            case Standing.ADMINISTRATOR:
+                grants = Grants(memberships=(Membership(CareTeamRole.ADMINISTRATOR),))
+            case Standing.EMERGENCY:
+                grants = Grants(emergencies=(EmergencyGrant(EmergencyKind.BREAK_GLASS, later),))
+            case Standing.NONE:
+                grants = Grants()
+        practice = replace(grants, practice=Practice(None, levels))
+        return Professional(nobody, nobody, Assurance.SANDBOX), practice
 
 
 SCOPES = {

@@ -20,6 +20,7 @@ COMMANDS = {
     "professional": "carnet.cli.directory:professional",
     "publisher": "carnet.cli.publishers:publisher",
     "sandbox": "carnet.cli.sandbox:sandbox",
+    "habilitation": "carnet.cli.habilitation:habilitation",
     "schema": "carnet.cli.schema:schema",
     "sweep": "carnet.cli.sweep:sweep",
     "terminology": "carnet.cli.terminology:terminology",

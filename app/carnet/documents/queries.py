@@ -10,7 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
 
-from carnet.access.filters import document_visible
+from carnet.access.filters import document_visible, document_visible_as
+from carnet.access.rules import Role
 from carnet.documents.tables import Document, DocumentCategory, DocumentContent, DocumentStatus
 from carnet.errors import NotFound
 from carnet.people.actor import Actor
@@ -22,6 +23,11 @@ from carnet.store.tables import Blob
 def visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
     """Return the one filter on documents; `carnet.access.rules.decide` says why."""
     return document_visible(actor, now, Document.__table__.c)
+
+
+def visible_as(role: Role, now: datetime) -> ColumnElement[bool]:
+    """Return the filter on documents that somebody in this role would see."""
+    return document_visible_as(role, now, Document.__table__.c)
 
 
 async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Document]:
@@ -131,6 +137,14 @@ async def counts(
     """Return how many of the documents the actor sees in each record."""
     statement = select(Document).where(visible_to(actor, work.now), *wanted.criteria())
     return await count_many(work, statement, parent=Document.record_id, parents=record_ids)
+
+
+async def ids_visible_as(role: Role, work: Work, record_id: UUID) -> set[UUID]:
+    """Return which documents of a record somebody in this role would see."""
+    statement = select(Document.id).where(
+        Document.record_id == record_id, visible_as(role, work.now)
+    )
+    return set(await work.session.scalars(statement))
 
 
 async def version_pages(
