@@ -45,6 +45,14 @@ class DocumentDescriptionInput:
     service_ended_at: datetime | None = strawberry.field(
         default=None, description="When the care that it tells of ended."
     )
+    is_hidden_from_holder: bool = strawberry.field(
+        default=False,
+        description="Professionals only: hide it until an announcement consultation, at most a"
+        " month.",
+    )
+    is_hidden_from_representatives: bool = strawberry.field(
+        default=False, description="Professionals only: hide it from who acts for the holder."
+    )
 
     def value(self) -> actions.DocumentDraft:
         """Return the input as the area's draft."""
@@ -55,6 +63,8 @@ class DocumentDescriptionInput:
             language=(self.language or "")[:35] or None,
             service_started_at=self.service_started_at,
             service_ended_at=self.service_ended_at,
+            is_hidden_from_holder=self.is_hidden_from_holder,
+            is_hidden_from_representatives=self.is_hidden_from_representatives,
         )
 
 

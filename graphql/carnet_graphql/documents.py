@@ -12,9 +12,10 @@ from strawberry import UNSET
 from carnet.documents import queries, tables
 from carnet.documents.queries import DocumentFilter
 from carnet.documents.rules import readability
-from carnet.people.actor import Patient as PatientActor
+from carnet.errors import RightsChanged
 from carnet.store.keyset import Order
 from carnet.store.tables import Blob
+from carnet_graphql.access import AccessRule
 from carnet_graphql.codings import Coding, coding_of
 from carnet_graphql.connection import (
     After,
@@ -172,6 +173,7 @@ class DocumentPermissions:
     correct: bool = strawberry.field(description="Change its metadata.")
     replace: bool = strawberry.field(description="Put a new version in its place.")
     delete: bool = strawberry.field(description="Delete it and its content.")
+    allowed_by: AccessRule = strawberry.field(description="The rule that lets you see it.")
 
 
 @strawberry.type(description="One version of a document of a record (an XDS DocumentEntry).")
@@ -338,14 +340,19 @@ class Document(Node):
         )
 
     @strawberry.field(description="What you may do with it.")
-    def permissions(self, info: Info) -> DocumentPermissions:
+    async def permissions(self, info: Info) -> DocumentPermissions:
         """Return the viewer's permissions."""
-        actor = info.context.actor
-        is_holder = isinstance(actor, PatientActor)
-        depositor = self.row.depositor_account_id
-        own = isinstance(actor, PatientActor) and depositor == actor.account_id
+        found = await info.context.load(queries.permissions_of, self.key)
+        if found is None:  # lost since the document was read
+            raise RightsChanged()
         current = self.row.status is tables.DocumentStatus.CURRENT
-        return DocumentPermissions(mask=is_holder, correct=own, replace=own and current, delete=own)
+        return DocumentPermissions(
+            mask=found.mask,
+            correct=found.change,
+            replace=found.change and current,
+            delete=found.change,
+            allowed_by=AccessRule.of(found.read),
+        )
 
 
 register_node(Document, queries.by_ids, Document.of)

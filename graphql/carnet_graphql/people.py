@@ -25,10 +25,12 @@ from carnet_graphql.connection import (
     Connection,
     First,
     Last,
+    connection,
     connection_of,
     page_request,
 )
 from carnet_graphql.context import Info
+from carnet_graphql.delegations import PatientDelegations
 from carnet_graphql.node import Node, load_node, register_node
 from carnet_graphql.records import Record
 
@@ -116,7 +118,7 @@ register_node(Organization, queries.organizations, Organization.of)
 
 
 @strawberry.type(description="A person who has a record: patient, holder.")
-class Patient(Node):
+class Patient(PatientDelegations, Node):
     """See `carnet.people.tables.Person`."""
 
     row: strawberry.Private[tables.Person]
@@ -235,6 +237,26 @@ class Professional(Node):
     ) -> Connection[Session]:
         """Return a page of the viewer's sessions; none on anybody else."""
         return await own_sessions(info, self.key, page_request(first, after, last, before))
+
+    @strawberry.field(description="Records that you may see, the newest first; yours only.")
+    async def patients(
+        self,
+        info: Info,
+        first: First = UNSET,
+        after: After = UNSET,
+        last: Last = UNSET,
+        before: Before = UNSET,
+    ) -> Connection[Record]:
+        """Return a page of the records that the viewer sees; none on anybody else."""
+        return await connection(
+            info.context,
+            self.key,
+            page_request(first, after, last, before),
+            Record.of,
+            pages=records_queries.patient_pages,
+            counts=records_queries.patient_counts,
+            order=records_queries.PATIENTS,
+        )
 
 
 register_node(Professional, queries.professionals, Professional.of)

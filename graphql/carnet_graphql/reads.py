@@ -20,9 +20,10 @@ from carnet.access.deciding import Deciding
 from carnet.access.facts import DocumentFacts
 from carnet.access.journal import Fact, JournalAction, ObjectKind, write
 from carnet.access.journal_tables import JournalEntry
+from carnet.access.lists import SettingsView
 from carnet.access.queries import document_facts
 from carnet.access.rules import Action
-from carnet.access.tables import AccessSettings, Block, CareTeamMember, Consent, EmergencyAccess
+from carnet.access.tables import Block, CareTeamMember, Consent, EmergencyAccess
 from carnet.documents.tables import Document
 from carnet.errors import RightsChanged
 from carnet.people.actor import Actor, Anonymous, Operator, Publisher
@@ -39,11 +40,11 @@ KINDS: dict[type, Kind] = {
     ProfileEntry: (Action.READ_PROFILE, JournalAction.READ_PROFILE, ObjectKind.PROFILE_ENTRY),
     Immunization: (Action.READ_PROFILE, JournalAction.READ_PROFILE, ObjectKind.IMMUNIZATION),
     NothingToDeclare: (Action.READ_PROFILE, JournalAction.READ_PROFILE, None),
-    AccessSettings: (Action.SEE_RECORD, JournalAction.READ_ACCESS, None),
-    CareTeamMember: (Action.SEE_RECORD, JournalAction.READ_ACCESS, None),
-    Consent: (Action.SEE_RECORD, JournalAction.READ_ACCESS, None),
+    SettingsView: (Action.MANAGE_ACCESS, JournalAction.READ_ACCESS, None),
+    CareTeamMember: (Action.MANAGE_ACCESS, JournalAction.READ_ACCESS, None),
+    Consent: (Action.MANAGE_ACCESS, JournalAction.READ_ACCESS, None),
     Block: (Action.MANAGE_ACCESS, JournalAction.READ_ACCESS, None),
-    EmergencyAccess: (Action.SEE_RECORD, JournalAction.READ_ACCESS, None),
+    EmergencyAccess: (Action.MANAGE_ACCESS, JournalAction.READ_ACCESS, None),
     JournalEntry: (Action.READ_JOURNAL, JournalAction.READ_JOURNAL, None),
 }
 """How each row that belongs to a record is decided on and written down. Rows of other tables are
@@ -71,7 +72,7 @@ class Reads:
             case _ if (kind := KINDS.get(type(found))) is not None:
                 facts = document_facts(found) if isinstance(found, Document) else None
                 record_id = found.id if isinstance(found, Record) else found.record_id
-                key = record_id if kind[2] is None else found.id
+                key = found.id if kind[2] is not None else record_id
                 self._rows[record_id, kind][key] = facts
 
     def _observe_all(self, found: Iterable[Any]) -> None:

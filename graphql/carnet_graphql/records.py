@@ -12,6 +12,7 @@ from strawberry import UNSET
 from carnet.documents import queries as documents_queries
 from carnet.records import queries, tables
 from carnet.records.tables import Section as SectionValue
+from carnet_graphql.access import LazyPatient, RecordAccessFields
 from carnet_graphql.connection import (
     After,
     Before,
@@ -22,7 +23,9 @@ from carnet_graphql.connection import (
     page_request,
 )
 from carnet_graphql.context import Info
+from carnet_graphql.delegations import patient_of
 from carnet_graphql.documents import Document, DocumentFilterInput, DocumentOrder
+from carnet_graphql.explaining import RecordPreview
 from carnet_graphql.immunizations import Immunization
 from carnet_graphql.node import Node, load_node, read_id, register_node
 from carnet_graphql.profile import (
@@ -131,7 +134,7 @@ class Profile:
 
 
 @strawberry.type(description="A person's health record.")
-class Record(Node):
+class Record(RecordAccessFields, RecordPreview, Node):
     """See `carnet.records.tables.Record`."""
 
     row: strawberry.Private[tables.Record]
@@ -140,6 +143,11 @@ class Record(Node):
     def of(cls, row: tables.Record) -> Record:
         """Return the row as its GraphQL object."""
         return cls(key=row.id, row=row)
+
+    @strawberry.field(description="The holder.")
+    async def holder(self, info: Info) -> LazyPatient | None:
+        """Return the holder."""
+        return await patient_of(info, self.row.person_id)
 
     @strawberry.field(description="Life cycle state.")
     def state(self) -> RecordState:

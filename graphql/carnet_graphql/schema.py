@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import strawberry
 
+from carnet_graphql.access_mutations import AccessMutation
 from carnet_graphql.assembly import CarnetSchema, build
+from carnet_graphql.delegations import DelegationMutation
 from carnet_graphql.document_mutations import DocumentMutation
+from carnet_graphql.explaining import ExplainingQuery
 from carnet_graphql.intake import IntakeMutation
 from carnet_graphql.node import NodeQuery
 from carnet_graphql.people import PeopleQuery
@@ -16,12 +19,19 @@ from carnet_graphql.records import RecordQuery
 
 
 @strawberry.type(description="Everything that can be asked.")
-class Query(PeopleQuery, RecordQuery, NodeQuery):
+class Query(PeopleQuery, RecordQuery, ExplainingQuery, NodeQuery):
     """Root of queries."""
 
 
 @strawberry.type(description="Everything that can be done. Each field answers with a union.")
-class Mutation(PeopleMutation, ProfileMutation, DocumentMutation, IntakeMutation):
+class Mutation(
+    PeopleMutation,
+    ProfileMutation,
+    DocumentMutation,
+    AccessMutation,
+    DelegationMutation,
+    IntakeMutation,
+):
     """Root of mutations."""
 
 

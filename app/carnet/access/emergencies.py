@@ -176,3 +176,19 @@ async def _report(work: Work, record: RecordFacts, access: EmergencyAccess) -> N
             professional_id=doctor,
             record_id=record.id,
         )
+
+
+async def record_of(actor: Actor, work: Work, access_id: UUID) -> UUID:
+    """Return the record of an emergency access of the actor's own.
+
+    Raises:
+        NotFound: it is not theirs.
+    """
+    me = require_professional(actor)
+    statement = select(EmergencyAccess.record_id).where(
+        EmergencyAccess.id == access_id, EmergencyAccess.professional_id == me.professional_id
+    )
+    record_id = await work.session.scalar(statement)
+    if record_id is None:
+        raise NotFound()
+    return record_id

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    Select,
     SQLColumnExpression,
     and_,
     any_,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union,
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -145,6 +147,33 @@ def source_visible(
         document_id.is_(None),
         exists().where(source.c.id == document_id, document_visible(actor, now, source.c)),
     )
+
+
+def candidates(actor: Professional, now: datetime) -> Select[UUID]:
+    """Return the ids of records that a professional may see, found from the grants' side.
+
+    Whether they do is `record_visible`'s to say; this keeps it from being asked of every record.
+    """
+    works_at = select(ProfessionalRow.organization_id).where(
+        ProfessionalRow.id == actor.professional_id
+    )
+
+    def of(table: Any, *standing: ColumnElement[bool]) -> Select[UUID]:
+        granted = or_(
+            table.professional_id == actor.professional_id,
+            table.organization_id == works_at.scalar_subquery(),
+        )
+        return select(table.record_id).where(granted, *standing)
+
+    emergencies = select(EmergencyAccess.record_id).where(
+        EmergencyAccess.professional_id == actor.professional_id, EmergencyAccess.ends_at > now
+    )
+    found = union(
+        of(CareTeamMember, CareTeamMember.ended_at.is_(None)),
+        of(Consent, Consent.expires_at > now),
+        emergencies,
+    ).subquery()
+    return select(found.c.record_id)
 
 
 def speaks_for(

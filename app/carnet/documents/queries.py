@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Select, select
 
+from carnet.access.deciding import Deciding
 from carnet.access.filters import document_visible, document_visible_as
-from carnet.access.rules import Role
+from carnet.access.queries import document_facts
+from carnet.access.rules import Action, Decision, Role
 from carnet.documents.tables import Document, DocumentCategory, DocumentContent, DocumentStatus
 from carnet.errors import NotFound
 from carnet.people.actor import Actor
@@ -161,3 +163,65 @@ async def version_counts(actor: Actor, work: Work, lineage_ids: Sequence[UUID]) 
     """Return how many versions of each lineage the actor sees."""
     statement = select(Document).where(visible_to(actor, work.now))
     return await count_many(work, statement, parent=Document.lineage_id, parents=lineage_ids)
+
+
+async def preview_pages(
+    actor: Actor,
+    work: Work,
+    record_ids: Sequence[UUID],
+    request: PageRequest,
+    order: Order,
+    role: Role,
+) -> dict[UUID, Page[Document]]:
+    """Return a page of what somebody in this role would see, of what the actor sees."""
+    statement = _previewed(actor, work, role)
+    return await paginate_many(
+        work, statement, order, request, parent=Document.record_id, parents=record_ids
+    )
+
+
+async def preview_counts(
+    actor: Actor, work: Work, record_ids: Sequence[UUID], role: Role
+) -> dict[UUID, int]:
+    """Return how many documents somebody in this role would see, of what the actor sees."""
+    statement = _previewed(actor, work, role)
+    return await count_many(work, statement, parent=Document.record_id, parents=record_ids)
+
+
+def _previewed(actor: Actor, work: Work, role: Role) -> Select[Document]:
+    return select(Document).where(
+        Document.status == DocumentStatus.CURRENT,
+        visible_to(actor, work.now),
+        visible_as(role, work.now),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """What an actor may do with a document that they see; ``rule`` lets them see it."""
+
+    read: Decision
+    mask: bool
+    change: bool
+
+
+async def permissions_of(
+    actor: Actor, work: Work, document_ids: Collection[UUID]
+) -> dict[UUID, Permissions]:
+    """Return what the actor may do with each of the documents that they see."""
+    rows = list(
+        await work.session.scalars(
+            select(Document).where(Document.id.in_(document_ids), visible_to(actor, work.now))
+        )
+    )
+    deciding = await Deciding.on(actor, work, {row.record_id for row in rows})
+
+    def of(row: Document) -> Permissions:
+        facts = document_facts(row)
+        read, mask, change = (
+            deciding.decide(action, row.record_id, facts)
+            for action in (Action.READ_DOCUMENT, Action.MASK_DOCUMENT, Action.CHANGE_DOCUMENT)
+        )
+        return Permissions(read, mask.is_allowed, change.is_allowed)
+
+    return {row.id: of(row) for row in rows}

@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from carnet.access.filters import profile_visible, record_visible, source_visible
+from carnet.access.filters import candidates, profile_visible, record_visible, source_visible
 from carnet.people.actor import Actor, Patient, Professional
 from carnet.people.tables import Person, PersonIdentifier
 from carnet.records.doses import summed
@@ -23,7 +23,7 @@ from carnet.records.tables import (
     Section,
 )
 from carnet.store.database import Work
-from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_many
+from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate, paginate_many
 
 
 def visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
@@ -257,3 +257,30 @@ async def nothing_to_declare(
     for row in await work.session.scalars(statement):
         found[row.record_id].append(row)
     return found
+
+
+PATIENTS = Order("patients.newest", Record.created_at.desc(), Record.id.desc())
+
+
+def _patients(actor: Professional, now: datetime) -> ColumnElement[bool]:
+    return and_(Record.id.in_(candidates(actor, now)), visible_to(actor, now))
+
+
+async def patient_pages(
+    actor: Actor, work: Work, professional_ids: Sequence[UUID], request: PageRequest, order: Order
+) -> dict[UUID, Page[Record]]:
+    """Return a page of the records that the professional sees; of nobody else's."""
+    if not isinstance(actor, Professional) or actor.professional_id not in professional_ids:
+        return {}
+    statement = select(Record).where(_patients(actor, work.now))
+    return {actor.professional_id: await paginate(work, statement, order, request)}
+
+
+async def patient_counts(
+    actor: Actor, work: Work, professional_ids: Sequence[UUID]
+) -> dict[UUID, int]:
+    """Return how many records the professional sees."""
+    if not isinstance(actor, Professional) or actor.professional_id not in professional_ids:
+        return {}
+    found = select(func.count()).select_from(Record).where(_patients(actor, work.now))
+    return {actor.professional_id: await work.session.scalar(found) or 0}
