@@ -38,8 +38,14 @@ def organization() -> None:
     help="Its number: who gave it (a URI) and the number. The same number is registered once.",
 )
 @click.option("--facility-type", metavar="CODE", help="XDS healthcareFacilityTypeCode.")
+@click.option(
+    "--regulation-centre", is_flag=True, help="Its doctors regulate emergency calls (Samu)."
+)
 def add_organization(
-    name: str, identifier: tuple[str, str] | None, facility_type: str | None
+    name: str,
+    identifier: tuple[str, str] | None,
+    facility_type: str | None,
+    regulation_centre: bool,
 ) -> None:
     """Register an establishment and print its id."""
     from carnet.cli.console import CONSOLE, with_stores
@@ -54,6 +60,7 @@ def add_organization(
                 name,
                 identifier=Identifier(*identifier) if identifier else None,
                 facility_type_code=facility_type,
+                is_regulation_centre=regulation_centre,
             )
 
     click.echo(with_stores(act))

@@ -19,7 +19,7 @@ from carnet.people.identifiers import fold_name
 from carnet.people.sessions import open_session
 from carnet.people.tables import Account, AccountKind, Person, PersonIdentifier
 from carnet.sandbox.personas import HANDLES, SOFTWARE
-from carnet.sandbox.population import login_of
+from carnet.sandbox.relations import login_of
 from carnet.store.database import Work
 
 NIR_LENGTH = 13  # characters without the key

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from carnet.sandbox.personas import HANDLES
-from carnet.sandbox.population import PASSWORD, login_of
+from carnet.sandbox.population import PASSWORD
+from carnet.sandbox.relations import login_of
 from carnet.settings import Settings
 
 FIRST = "camille"  # the persona to begin with

@@ -36,8 +36,17 @@ async def register_organization(
     *,
     identifier: Identifier | None = None,
     facility_type_code: str | None = None,
+    is_regulation_centre: bool = False,
 ) -> UUID:
-    """Register an organization, or return the one that has this identifier, with its new name.
+    """Register an organization, or bring the one that has this identifier up to date.
+
+    Args:
+        actor: an operator.
+        work: the transaction.
+        name: what people call it.
+        identifier: its number; the same number is registered once.
+        facility_type_code: XDS healthcareFacilityTypeCode.
+        is_regulation_centre: its doctors regulate emergency calls (R1111-48).
 
     Raises:
         AccessDenied: the actor is no operator.
@@ -51,13 +60,17 @@ async def register_organization(
         facility_type_code=facility_type_code,
         identifier_system=number.system if number else None,
         identifier_value=number.value if number else None,
+        is_regulation_centre=is_regulation_centre,
         created_at=work.now,
     )
     if number is not None:
         statement = statement.on_conflict_do_update(
             index_elements=["identifier_system", "identifier_value"],
             index_where=Organization.identifier_value.is_not(None),
-            set_={"name": statement.excluded.name},
+            set_={
+                "name": statement.excluded.name,
+                "is_regulation_centre": statement.excluded.is_regulation_centre,
+            },
         )
     return (await work.session.execute(statement.returning(Organization.id))).scalar_one()
 

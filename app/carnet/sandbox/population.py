@@ -22,18 +22,13 @@ from carnet.people.tables import Account, AccountKind, PersonIdentifier
 from carnet.people.tables import Publisher as PublisherRow
 from carnet.sandbox.bundles import bundles
 from carnet.sandbox.personas import HOLDERS, OPERATOR, PRACTITIONERS, SOFTWARE, TEST_INS, Place
+from carnet.sandbox.relations import login_of, relate
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database, Work
 from carnet.values import Identifier
 
 PLACES = "urn:carnet:sandbox:places"
 PASSWORD = "bienvenue dans carnet"  # noqa: S105 — everybody's in the sandbox, and printed
-DOMAIN = "sandbox.carnet"
-
-
-def login_of(handle: str) -> str:
-    """Return the login of a persona; the password is `PASSWORD`."""
-    return f"{handle}@{DOMAIN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +81,11 @@ async def populate(
 async def _places(console: Operator, work: Work) -> dict[Place, UUID]:
     return {
         place: await register_organization(
-            console, work, place.value, identifier=Identifier(PLACES, place.name)
+            console,
+            work,
+            place.value,
+            identifier=Identifier(PLACES, place.name),
+            is_regulation_centre=place is Place.EMERGENCY,
         )
         for place in Place
     }
@@ -137,7 +136,7 @@ async def _publishers(
 async def _accounts(
     console: Operator, work: Work, professionals: Mapping[str, UUID], password: PasswordHash
 ) -> None:
-    """Make the accounts, the operator's last: it says that all are made."""
+    """Make the accounts and who is what to whom; the operator's comes last: all is made then."""
     owners: list[tuple[str, AccountKind, UUID | None]] = []
     for holder in HOLDERS:
         person_id = await work.session.scalar(
@@ -148,9 +147,22 @@ async def _accounts(
         )
         owners.append((holder.handle, AccountKind.PATIENT, person_id))
     owners += [(handle, AccountKind.PROFESSIONAL, id_) for handle, id_ in professionals.items()]
-    owners.append((OPERATOR, AccountKind.OPERATOR, None))
     for handle, kind, owner_id in owners:
-        login = login_of(handle)
-        known = select(Account.id).where(Account.login == login)
-        if await work.session.scalar(known) is None:
-            await create_account(console, work, kind, owner_id, login=login, password=password)
+        await _account(console, work, handle, kind, owner_id, password)
+    if not await is_populated(work):
+        await relate(console, work, professionals)
+    await _account(console, work, OPERATOR, AccountKind.OPERATOR, None, password)
+
+
+async def _account(
+    console: Operator,
+    work: Work,
+    handle: str,
+    kind: AccountKind,
+    owner_id: UUID | None,
+    password: PasswordHash,
+) -> None:
+    login = login_of(handle)
+    known = select(Account.id).where(Account.login == login)
+    if await work.session.scalar(known) is None:
+        await create_account(console, work, kind, owner_id, login=login, password=password)
