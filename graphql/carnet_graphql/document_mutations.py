@@ -9,6 +9,7 @@ from uuid import UUID
 import strawberry
 
 from carnet.documents import actions
+from carnet.documents.versions import DocumentDraft
 from carnet.errors import NotFound as NotFoundRefusal
 from carnet.store.database import Work
 from carnet_graphql.codings import CodingInput
@@ -29,7 +30,7 @@ from carnet_graphql.records import Record
 
 @strawberry.input(description="What a holder says of a document.")
 class DocumentDescriptionInput:
-    """See `carnet.documents.actions.DocumentDraft`."""
+    """See `carnet.documents.DocumentDraft`."""
 
     title: str = strawberry.field(description="Title, 1 to 500 characters.")
     category: DocumentCategory = strawberry.field(description="The folder to put it in.")
@@ -54,9 +55,9 @@ class DocumentDescriptionInput:
         default=False, description="Professionals only: hide it from who acts for the holder."
     )
 
-    def value(self) -> actions.DocumentDraft:
+    def value(self) -> DocumentDraft:
         """Return the input as the area's draft."""
-        return actions.DocumentDraft(
+        return DocumentDraft(
             title=self.title,
             category=self.category,
             type=self.type.value() if self.type else None,
@@ -117,6 +118,23 @@ class DeleteDocumentInput:
     idempotency_key: IdempotencyKey = idempotency_key()
 
 
+@strawberry.input(description="Which document to show to its holder before its time.")
+class ReleaseDocumentInput:
+    """Input of `releaseDocument`."""
+
+    document_id: strawberry.ID = strawberry.field(description="A document that you deposited.")
+    idempotency_key: IdempotencyKey = idempotency_key()
+
+
+@strawberry.input(description="Whether those who act for the holder see a document.")
+class HideFromRepresentativesInput:
+    """Input of `hideFromRepresentatives`."""
+
+    document_id: strawberry.ID = strawberry.field(description="The document, any version.")
+    hidden: bool = strawberry.field(default=True, description="False shows it to them again.")
+    idempotency_key: IdempotencyKey = idempotency_key()
+
+
 @strawberry.type(description="The document was stored.")
 class AddDocumentSuccess:
     """Success of `addDocument`."""
@@ -141,6 +159,20 @@ class CorrectDocumentSuccess:
 @strawberry.type(description="The document was masked or shown, all its versions together.")
 class MaskDocumentSuccess:
     """Success of `maskDocument`."""
+
+    document: Document = strawberry.field(description="The document as it is now.")
+
+
+@strawberry.type(description="The holder sees the document now, all its versions together.")
+class ReleaseDocumentSuccess:
+    """Success of `releaseDocument`."""
+
+    document: Document = strawberry.field(description="The document as it is now.")
+
+
+@strawberry.type(description="The document was hidden from representatives, or shown to them.")
+class HideFromRepresentativesSuccess:
+    """Success of `hideFromRepresentatives`."""
 
     document: Document = strawberry.field(description="The document as it is now.")
 
@@ -185,6 +217,19 @@ CorrectDocumentPayload = Annotated[
 MaskDocumentPayload = Annotated[
     MaskDocumentSuccess | AccessDenied | Conflict | NotFound | RecordClosed | Unauthenticated,
     strawberry.union("MaskDocumentPayload", description="What came of masking a document."),
+]
+ReleaseDocumentPayload = Annotated[
+    ReleaseDocumentSuccess | AccessDenied | Conflict | NotFound | RecordClosed | Unauthenticated,
+    strawberry.union("ReleaseDocumentPayload", description="What came of releasing a document."),
+]
+HideFromRepresentativesPayload = Annotated[
+    HideFromRepresentativesSuccess
+    | AccessDenied
+    | Conflict
+    | NotFound
+    | RecordClosed
+    | Unauthenticated,
+    strawberry.union("HideFromRepresentativesPayload", description="What came of hiding it."),
 ]
 DeleteDocumentPayload = Annotated[
     DeleteDocumentSuccess | AccessDenied | Conflict | NotFound | RecordClosed | Unauthenticated,
@@ -259,6 +304,38 @@ class DocumentMutation:
             return (await actions.set_masked(actor, work, document_id, input.masked)).id
 
         return MaskDocumentSuccess(document=await _seen(info, await perform(info, input, act)))
+
+    @strawberry.mutation(
+        description="Show a document that you hid from its holder: the announcement took place."
+    )
+    async def release_document(
+        self, info: Info, input: ReleaseDocumentInput
+    ) -> ReleaseDocumentPayload:
+        """Release a document."""
+        document_id = read_id(input.document_id, Document, "documentId")
+
+        async def act(work: Work) -> UUID:
+            return (await actions.release(info.context.actor, work, document_id)).id
+
+        return ReleaseDocumentSuccess(document=await _seen(info, await perform(info, input, act)))
+
+    @strawberry.mutation(
+        description="Hide a document from those who act for the holder: a minor's secret."
+    )
+    async def hide_from_representatives(
+        self, info: Info, input: HideFromRepresentativesInput
+    ) -> HideFromRepresentativesPayload:
+        """Hide a document from representatives."""
+        document_id = read_id(input.document_id, Document, "documentId")
+
+        async def act(work: Work) -> UUID:
+            actor = info.context.actor
+            return (
+                await actions.hide_from_representatives(actor, work, document_id, input.hidden)
+            ).id
+
+        done = await perform(info, input, act)
+        return HideFromRepresentativesSuccess(document=await _seen(info, done))
 
     @strawberry.mutation(
         description="Delete a document that you deposited, with all versions and their content."
