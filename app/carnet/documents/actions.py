@@ -8,6 +8,7 @@ from sqlalchemy import delete, select, update
 
 from carnet.access.deciding import Granted, require
 from carnet.access.journal import JournalAction, ObjectKind
+from carnet.access.queries import document_facts
 from carnet.access.rules import Action
 from carnet.documents.queries import content, visible_to
 from carnet.documents.tables import Document, DocumentContent, DocumentStatus

@@ -80,6 +80,7 @@ def facts_of(work: Work, draft: DocumentDraft) -> DocumentFacts:
 async def write_entry(
     granted: Granted, action: JournalAction, document: Document, work: Work
 ) -> None:
+    """Write what was done with a document into the journal."""
     await granted.journal(
         action,
         ObjectKind.DOCUMENT,
