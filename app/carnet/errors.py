@@ -12,6 +12,8 @@ CarnetError
 │   │   └── BadId            not an id of this kind of object
 │   ├── Conflict             it was changed meanwhile, or the key was used for something else
 │   ├── RecordClosed         the record's state allows no such action
+│   ├── RecordNotOpen        the record opens later; ``opens_at`` says when
+│   ├── EnrolmentFailed      no record goes with this number, date and code, never saying which
 │   ├── QuotaExceeded        a bound on size or number is reached
 │   ├── PayloadTooLarge      one body is larger than allowed
 │   └── UnsupportedMediaType no reader for this content type
@@ -22,6 +24,8 @@ CarnetError
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 
 class CarnetError(Exception):
@@ -107,6 +111,22 @@ class RecordClosed(Refusal):
     """The record is not open to this action."""
 
     code = "RECORD_CLOSED"
+
+
+class RecordNotOpen(Refusal):
+    """The record is not open yet."""
+
+    code = "RECORD_NOT_OPEN"
+
+    def __init__(self, opens_at: datetime, message: str | None = None) -> None:
+        super().__init__(message)
+        self.opens_at = opens_at
+
+
+class EnrolmentFailed(Refusal):
+    """No record goes with this number, date of birth and enrolment code."""
+
+    code = "ENROLMENT_FAILED"
 
 
 class QuotaExceeded(Refusal):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from enum import Enum
 from uuid import UUID
 
@@ -124,6 +124,23 @@ def _family_names(traits: Traits) -> set[str]:
 def _same_given_names(known: Traits, said: Traits) -> bool:
     names = [fold_name(name) for name in said.given_names]
     return bool(names) and names == [fold_name(name) for name in known.given_names]
+
+
+MAJORITY_YEARS = 18
+
+
+def majority(birth_date: PartialDate) -> datetime:
+    """Return the moment from which a person acts alone: the start, in UTC, of their 18th birthday.
+
+    Of a date known to the year or month only, the earliest possible day counts, so that a young
+    adult's parents never read on by mistake. Who was born on 29 February is of age on 1 March.
+    """
+    year, month, day = (int(part) for part in (*birth_date.text.split("-"), "1", "1")[:3])
+    year = min(year + MAJORITY_YEARS, MAXYEAR)
+    try:
+        return datetime(year, month, day, tzinfo=UTC)
+    except ValueError:
+        return datetime(year, 3, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
