@@ -29,6 +29,7 @@ from carnet_graphql.connection import (
     page_request,
 )
 from carnet_graphql.context import Info
+from carnet_graphql.lifecycle import PatientLifecycle
 from carnet_graphql.node import Node, load_node, register_node
 from carnet_graphql.records import Record
 
@@ -116,7 +117,7 @@ register_node(Organization, queries.organizations, Organization.of)
 
 
 @strawberry.type(description="A person who has a record: patient, holder.")
-class Patient(Node):
+class Patient(PatientLifecycle, Node):
     """See `carnet.people.tables.Person`."""
 
     row: strawberry.Private[tables.Person]

@@ -9,14 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, false, select, update
 
 from carnet.access.filters import speaks_for
 from carnet.access.journal import Fact, JournalAction, behalf, write
 from carnet.access.tables import DelegationKind, DelegationScope
 from carnet.errors import AccessDenied, NotFound, RecordClosed, RecordNotOpen, Unauthenticated
 from carnet.people.actor import Actor, Anonymous, require_operator
+from carnet.people.claims import Claim
 from carnet.people.identifiers import spellings
+from carnet.people.queries import claimed_identifiers
 from carnet.people.tables import Person, PersonIdentifier
 from carnet.records.lifecycle import Life, LifeAction, act, advance, is_done, made_by_holder
 from carnet.records.queries import by_ids
@@ -111,7 +113,10 @@ async def find_record(actor: Actor, work: Work, identifier: Identifier) -> UUID:
 
 def of_number(identifier: Identifier) -> ColumnElement[bool]:
     """Return the filter on records of the person with this national number."""
-    forms = spellings(identifier)
+    claimed = claimed_identifiers(Claim((identifier,), is_reference=True))
+    forms = [form for number in claimed for form in spellings(number)]
+    if not forms:
+        return false()
     return Record.person_id.in_(
         select(PersonIdentifier.person_id).where(
             PersonIdentifier.system == forms[0].system,

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, select
 from carnet.access.filters import speaks_for
 from carnet.access.tables import DelegationKind, DelegationScope
 from carnet.errors import NotFound
-from carnet.people.actor import Actor
+from carnet.people.actor import Actor, require_operator
 from carnet.people.tables import Person
 from carnet.records.lifecycle import ALLOWED, OPERATORS, Life, LifeAction
 from carnet.records.tables import Record, RecordState
@@ -90,8 +90,16 @@ def _leads_on(life: Life, action: LifeAction) -> bool:
     return life.state in ALLOWED[action]
 
 
-async def state_of(work: Work, record_id: UUID) -> tuple[RecordState, datetime | None]:
-    """Return a record's state as it is now, and when it changes by itself, for the console."""
+async def state_of(
+    actor: Actor, work: Work, record_id: UUID
+) -> tuple[RecordState, datetime | None]:
+    """Return a record's state as it is now, and when something is due, for operators.
+
+    Raises:
+        AccessDenied, Unauthenticated: the actor is no operator.
+        NotFound: no such record.
+    """
+    require_operator(actor)
     statement = (
         select(Record, Person.birth_date)
         .join(Person, Person.id == Record.person_id)
