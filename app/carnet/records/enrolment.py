@@ -84,18 +84,25 @@ async def enrol(
         or (after_deletion and before[person_id].state is RecordState.DELETED)
     ]
     made = await _open_notices(actor, work, missing)
-    known = {**before, **made}
-    return [_enrolled(seen, known, made) for seen in registrations]
+    known = await latest_records(work, person_ids)
+    told: set[UUID] = set()
+    return [_enrolled(seen, known, made, told) for seen in registrations]
 
 
 def _enrolled(
-    seen: Registration, known: Mapping[UUID, Record], made: Mapping[UUID, Record]
+    seen: Registration,
+    known: Mapping[UUID, Record],
+    made: Mapping[UUID, Record],
+    told: set[UUID],
 ) -> Enrolled:
-    if seen.person_id is None:
+    person_id = seen.person_id
+    if person_id is None:
         is_conflict = seen.kind is Recognition.CONFLICT
         return Enrolled(Enrolment.CONFLICT if is_conflict else Enrolment.UNUSABLE)
-    outcome = Enrolment.ENROLLED if seen.person_id in made else Enrolment.KNOWN
-    return Enrolled(outcome, known[seen.person_id], seen.has_invalid_key)
+    is_new = person_id in made and person_id not in told
+    told.add(person_id)
+    outcome = Enrolment.ENROLLED if is_new else Enrolment.KNOWN
+    return Enrolled(outcome, known[person_id], seen.has_invalid_key)
 
 
 async def _open_notices(actor: Actor, work: Work, person_ids: Sequence[UUID]) -> dict[UUID, Record]:
