@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from carnet.people.actor import Actor
     from carnet.store.database import Work
 
+UNKNOWN = "No record is known by this id or number."
 EXAMPLES = """\
 \b
 Examples:
@@ -90,12 +92,14 @@ async def _record_id(work: Work, named: str) -> UUID:
     from carnet.errors import NotFound, UserMistake
     from carnet.people.identifiers import NATIONAL
     from carnet.records.lifecycle_actions import find_record
+    from carnet.records.tables import Record
     from carnet.values import Identifier
 
-    try:
-        return UUID(named)
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        record_id = UUID(named)
+        if await work.session.get(Record, record_id) is None:
+            raise UserMistake(UNKNOWN)
+        return record_id
     found = set()
     for system in NATIONAL:
         try:
@@ -103,18 +107,14 @@ async def _record_id(work: Work, named: str) -> UUID:
         except NotFound:
             continue
     if len(found) != 1:
-        raise UserMistake("No record is known by this id or number.")
+        raise UserMistake(UNKNOWN)
     return found.pop()
 
 
 async def _described(work: Work, record_id: UUID) -> str:
     from carnet.cli.console import CONSOLE
-    from carnet.errors import NotFound, UserMistake
     from carnet.records.lifecycle_queries import state_of
 
-    try:
-        state, due_at = await state_of(CONSOLE, work, record_id)
-    except NotFound:
-        raise UserMistake("No record is known by this id or number.") from None
+    state, due_at = await state_of(CONSOLE, work, record_id)
     due = f"  due {due_at:%Y-%m-%d %H:%M} UTC" if due_at else ""
     return f"{record_id}  {state.value}{due}"
