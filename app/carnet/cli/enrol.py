@@ -54,9 +54,9 @@ OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 def enrol(
     file: Path, codes: Path | None, rejects: Path | None, dry_run: bool, after_deletion: bool
 ) -> int:
-    """Enrol the people in FILE: records that open in six weeks unless they object.
+    """Give the people in FILE records that open in six weeks.
 
-    Who has a record keeps it, so the same file again changes nothing, and a command that was
+    Until then they can object. Who has a record keeps it, so the same file again changes nothing, and a command that was
     killed goes on where it stopped. Codes and rejects hold personal data: only you can read them.
     """
     from carnet.cli.console import with_stores

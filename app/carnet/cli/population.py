@@ -22,18 +22,20 @@ from carnet.people.identifiers import INS_NIR, is_national, key_valid, normalize
 from carnet.people.tables import Sex
 from carnet.values import Identifier, PartialDate
 
-COLUMNS = {
-    "ins": "national health number (required)",
-    "ins_oid": "its OID; default: INS-NIR",
-    "birth_family_name": "family name at birth (required)",
-    "used_family_name": "family name in use, where it is another",
-    "given_names": "given names, spaces between (required)",
-    "birth_date": "YYYY-MM-DD, YYYY-MM or YYYY (required)",
-    "sex": "F, M, FEMALE, MALE, OTHER, UNKNOWN, 1 (male) or 2 (female)",
-    "birth_place": "INSEE code of the place of birth",
-    "representative_1": "national number of a minor's parent",
-    "representative_2": "national number of the other parent",
-}
+COLUMNS = (
+    "ins",
+    "ins_oid",
+    "birth_family_name",
+    "used_family_name",
+    "given_names",
+    "birth_date",
+    "sex",
+    "birth_place",
+    "representative_1",
+    "representative_2",
+)
+"""What a header may name; ``carnet enrol --help`` says what each holds."""
+
 REQUIRED = ("ins", "birth_family_name", "given_names", "birth_date")
 REPRESENTATIVES = ("representative_1", "representative_2")
 

@@ -17,24 +17,33 @@ if TYPE_CHECKING:
     from carnet.store.database import Work
 
 UNKNOWN = "No record is known by this id or number."
-EXAMPLES = """\
+SUSPEND_EXAMPLE = """\
 \b
-Examples:
-  carnet record state 0192f0c1-5b7e-7c3a-9d0e-2f4b6a8c1e35
+Example:
   carnet record suspend - < number.txt
+"""
+RESUME_EXAMPLE = """\
+\b
+Example:
+  carnet record resume 0192f0c1-5b7e-7c3a-9d0e-2f4b6a8c1e35
+"""
+STATE_EXAMPLE = """\
+\b
+Example:
+  carnet record state 0192f0c1-5b7e-7c3a-9d0e-2f4b6a8c1e35
 """
 
 
-@click.group(epilog=EXAMPLES)
+@click.group()
 def record() -> None:
-    """Suspend a record because of fraud, resume it, look up its state.
+    """Suspend and resume a record, show its state.
 
     RECORD is its id, or its holder's national number. Numbers on a command line are seen by
     everybody on the machine: give - and the number is read from stdin.
     """
 
 
-@record.command()
+@record.command(epilog=SUSPEND_EXAMPLE)
 @click.argument("record")
 def suspend(record: str) -> None:
     """Stop everything about RECORD: nobody reads, feeds or changes it."""
@@ -43,7 +52,7 @@ def suspend(record: str) -> None:
     _change(record, lifecycle_actions.suspend)
 
 
-@record.command()
+@record.command(epilog=RESUME_EXAMPLE)
 @click.argument("record")
 def resume(record: str) -> None:
     """Bring RECORD back to its former state."""
@@ -52,7 +61,7 @@ def resume(record: str) -> None:
     _change(record, lifecycle_actions.resume)
 
 
-@record.command()
+@record.command(epilog=STATE_EXAMPLE)
 @click.argument("record")
 def state(record: str) -> None:
     """Print the id of RECORD, its state, and when something is due."""

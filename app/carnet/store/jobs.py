@@ -96,14 +96,19 @@ class Worker:
         """Do what is due, at most ``limit`` jobs, and return how many were done or tried."""
         tried = 0
         while tried < limit:
-            taken = await self._take()
-            if taken is None:
-                break
-            await self._run(taken)
+            lease = uuid4()
+            try:
+                taken = await self._take(lease)
+                if taken is None:
+                    break
+                await self._run(taken)
+            except asyncio.CancelledError:  # the process stops: nobody need wait for the lease
+                await asyncio.shield(self._let_go(lease))
+                raise
             tried += 1
         return tried
 
-    async def _take(self) -> _Taken | None:
+    async def _take(self, lease: UUID) -> _Taken | None:
         """Lease the job that has been due for longest."""
         async with self._database.write() as work:
             free = or_(Job.leased_until.is_(None), Job.leased_until < func.clock_timestamp())
@@ -117,7 +122,6 @@ class Worker:
             job = await work.session.scalar(wanted)
             if job is None:
                 return None
-            lease = uuid4()
             taken = _Taken(job.id, job.kind, job.arguments, job.attempts + 1, job.due_at, lease)
             await work.session.execute(
                 update(Job)
@@ -134,9 +138,6 @@ class Worker:
         renewing = asyncio.create_task(self._renew(taken))
         try:
             again_at = await self._handlers[taken.kind](self._database, taken.arguments)
-        except asyncio.CancelledError:  # the process stops: others need not wait for the lease
-            await asyncio.shield(self._let_go(taken))
-            raise
         except Exception as error:  # the queue goes on, whatever one job does
             _log.warning("job %s failed: %s", taken.kind, type(error).__name__)
             await self._put_back(taken, error)
@@ -185,12 +186,14 @@ class Worker:
             )
             await _end_lease(work, taken)
 
-    async def _let_go(self, taken: _Taken) -> None:
+    async def _let_go(self, lease: UUID) -> None:
+        """Give a job back that was not done; one that was done is not ours any more."""
         async with self._database.write() as work:
             await work.session.execute(
-                update(Job).where(*taken.still_ours()).values(attempts=Job.attempts - 1)
+                update(Job)
+                .where(Job.leased_by == lease)
+                .values(leased_until=None, leased_by=None, attempts=Job.attempts - 1)
             )
-            await _end_lease(work, taken)
 
 
 async def _end_lease(work: Work, taken: _Taken) -> None:
