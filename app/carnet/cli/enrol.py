@@ -56,8 +56,9 @@ def enrol(
 ) -> int:
     """Give the people in FILE records that open in six weeks.
 
-    Until then they can object. Who has a record keeps it, so the same file again changes nothing, and a command that was
-    killed goes on where it stopped. Codes and rejects hold personal data: only you can read them.
+    Until then they can object. Who has a record keeps it, so the same file again changes nothing,
+    and a command that was killed goes on where it stopped. Codes and rejects hold personal data:
+    only you can read them.
     """
     from carnet.cli.console import with_stores
     from carnet.cli.enrolling import Enroller
