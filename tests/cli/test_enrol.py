@@ -144,14 +144,24 @@ def test_a_file_that_is_none_is_one_line(carnet, tmp_path: Path, content: bytes,
     assert says in done.err and "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("is_second_pass", [False, True])
 def test_a_killed_command_goes_on_where_it_stopped(
+    is_second_pass: bool,
     carnet,
     shared_data_dir: Path,
     command_env: Callable[..., dict[str, str]],
     serve_command: tuple[str, ...],
     tmp_path: Path,
 ) -> None:
-    file = population(tmp_path / "population.csv", 6000, start=10_000)
+    start = 20_000 if is_second_pass else 10_000
+    file = population(tmp_path / "population.csv", 6000, start=start)
+    lines = file.read_text().splitlines()  # all have a parent whom nobody knows
+    with_parents = [
+        f"{lines[0]},representative_1",
+        *(f"{row},{number(90_000)}" for row in lines[1:]),
+    ]
+    file.write_text("\n".join(with_parents) + "\n")
+    reached = f'"is_second_pass": {"true" if is_second_pass else "false"}'
     codes, rejects = tmp_path / "codes.csv", tmp_path / "rejects.csv"
     arguments = ("enrol", str(file), "--codes", str(codes), "--rejects", str(rejects))
     states = shared_data_dir / "enrolment"
@@ -162,17 +172,19 @@ def test_a_killed_command_goes_on_where_it_stopped(
         stderr=subprocess.DEVNULL,
     ) as process:
         ends = time.monotonic() + 60
-        while not list(states.glob("*.json")):  # the first batch is done
+        while not any(reached in state.read_text() for state in states.glob("*.json")):
             assert process.poll() is None and time.monotonic() < ends
             os.sched_yield()
         process.send_signal(signal.SIGKILL)
     with codes.open("a") as file_:
         file_.write("half a line of a batch that was not noted")
     done = carnet(*arguments)
-    assert done.code == 0
+    assert done.code == 1
     assert "Going on after row" in done.err
+    assert "Rejected 6000: 6000 UNKNOWN_REPRESENTATIVE." in done.err
     numbers = [row[0] for row in rows_of(codes)[1:]]
-    assert numbers == [number(10_000 + index) for index in range(6000)]
+    assert numbers == [number(start + index) for index in range(6000)]
+    assert [row[0] for row in rows_of(rejects)[1:]] == [str(line) for line in range(2, 6002)]
     assert list(states.iterdir()) == []
     again = carnet(*arguments)
     assert again.out == "Enrolled 0; 6000 had a record already.\n"

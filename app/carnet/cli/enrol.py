@@ -80,7 +80,8 @@ def enrol(
         )
         if enroller.resumed_at:
             click.echo(f"Going on after row {enroller.resumed_at}.", err=True)
-        with progress("Enrolling", population.lines * (1 if dry_run else 2)) as shown:
+        passes = 2 if population.has_representatives and not dry_run else 1
+        with progress("Enrolling", population.lines * passes) as shown:
             await enroller.run(shown)
         return enroller
 

@@ -148,8 +148,9 @@ class Enroller:
     async def run(self, progress: Progress) -> None:
         """Enrol all, then link parents to children, and forget how far it came."""
         with self._outputs:
-            await self._pass(progress)
-            if not self._is_trial:
+            if not self._reached.is_second_pass:
+                await self._pass(progress)
+            if self._population.has_representatives and not self._is_trial:
                 self._reached.is_second_pass = True
                 await self._pass(progress)
         if not self._is_trial:

@@ -88,7 +88,8 @@ class Reject:
 class Population:
     """A CSV file of persons: UTF-8, commas or semicolons, a header.
 
-    ``digest`` is the SHA-256 of its bytes and ``lines`` how many lines it has at most.
+    ``digest`` is the SHA-256 of its bytes, ``lines`` how many lines it has at most, and
+    ``has_representatives`` whether it names parents.
     """
 
     def __init__(self, path: Path) -> None:
@@ -107,6 +108,7 @@ class Population:
             wrong = f"it lacks {', '.join(missing)}" if missing else "see carnet enrol --help"
             raise UserMistake(f"The header of {path.name} is not as it should be: {wrong}.")
         self._places = {name: place for place, name in enumerate(names)}
+        self.has_representatives = any(name in names for name in REPRESENTATIVES)
 
     def rows(self, today: date, skip: int = 0) -> Iterator[Row | Reject]:
         """Yield every row after the first ``skip``; empty lines are passed over.
