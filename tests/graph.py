@@ -19,6 +19,8 @@ from carnet_graphql.schema import schema
 SCHEMA = schema()
 CHEAP = Parameters(Type.ID, 19, 16, 16, 1, 8, 1)  # argon2id, so that tests are quick
 
+SERVER_KEY = b"s" * 32  # what enrolment codes follow from
+
 
 async def execute(
     database: Database, blobs: BlobStore, actor: Actor, query: str, **variables: Any
@@ -28,7 +30,7 @@ async def execute(
         actor=actor,
         database=database,
         blobs=blobs,
-        gate=Gate(database, Passwords(CHEAP), Attempts(database, b"k" * 32)),
+        gate=Gate(database, Passwords(CHEAP), Attempts(database, b"k" * 32), SERVER_KEY),
         settings=Settings(),
         address="127.0.0.1",
         correlation_id="test",

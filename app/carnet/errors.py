@@ -13,6 +13,8 @@ CarnetError
 │   ├── Conflict             it was changed meanwhile, or the key was used for something else
 │   ├── RightsChanged        a right was lost between reading and answering
 │   ├── RecordClosed         the record's state allows no such action
+│   ├── RecordNotOpen        the record opens later; ``opens_at`` says when
+│   ├── EnrolmentFailed      no record goes with this number, date and code, never saying which
 │   ├── QuotaExceeded        a bound on size or number is reached
 │   ├── PayloadTooLarge      one body is larger than allowed
 │   └── UnsupportedMediaType no reader for this content type
@@ -23,6 +25,8 @@ CarnetError
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 
 class CarnetError(Exception):
@@ -114,6 +118,22 @@ class RecordClosed(Refusal):
     """The record is not open to this action."""
 
     code = "RECORD_CLOSED"
+
+
+class RecordNotOpen(Refusal):
+    """The record is not open yet."""
+
+    code = "RECORD_NOT_OPEN"
+
+    def __init__(self, opens_at: datetime, message: str | None = None) -> None:
+        super().__init__(message)
+        self.opens_at = opens_at
+
+
+class EnrolmentFailed(Refusal):
+    """No record goes with this number, date of birth and enrolment code."""
+
+    code = "ENROLMENT_FAILED"
 
 
 class QuotaExceeded(Refusal):

@@ -15,6 +15,7 @@ with its code in ``extensions.code`` (see `carnet_graphql.masking`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -62,6 +63,13 @@ class ErrorCode(Enum):
     )
     RECORD_CLOSED = strawberry.enum_value(
         "RECORD_CLOSED", description="The record's state allows no such action."
+    )
+    RECORD_NOT_OPEN = strawberry.enum_value(
+        "RECORD_NOT_OPEN", description="The record opens later."
+    )
+    ENROLMENT_FAILED = strawberry.enum_value(
+        "ENROLMENT_FAILED",
+        description="No record goes with this number, date of birth and enrolment code.",
     )
     QUOTA_EXCEEDED = strawberry.enum_value(
         "QUOTA_EXCEEDED", description="A limit on size or number is reached."
@@ -131,6 +139,20 @@ class RecordClosed(UserError):
     """See `carnet.errors.RecordClosed`."""
 
 
+@strawberry.type(description="The record is not open yet.")
+class RecordNotOpen(UserError):
+    """See `carnet.errors.RecordNotOpen`."""
+
+    opens_at: datetime = strawberry.field(description="When it opens, unless somebody objects.")
+
+
+@strawberry.type(
+    description="No record goes with this number, date of birth and code; which one is not said."
+)
+class EnrolmentFailed(UserError):
+    """See `carnet.errors.EnrolmentFailed`."""
+
+
 @strawberry.type(description="A limit on size or number is reached.")
 class QuotaExceeded(UserError):
     """See `carnet.errors.QuotaExceeded`."""
@@ -155,6 +177,8 @@ ERROR_TYPES: dict[type[errors.Refusal], type[UserError]] = {
     errors.ValidationFailed: ValidationFailed,
     errors.Conflict: Conflict,
     errors.RecordClosed: RecordClosed,
+    errors.RecordNotOpen: RecordNotOpen,
+    errors.EnrolmentFailed: EnrolmentFailed,
     errors.QuotaExceeded: QuotaExceeded,
     errors.PayloadTooLarge: PayloadTooLarge,
     errors.UnsupportedMediaType: UnsupportedMediaType,
@@ -163,6 +187,7 @@ ERROR_TYPES: dict[type[errors.Refusal], type[UserError]] = {
 _EXTRAS: dict[type[errors.Refusal], Callable[[Any], dict[str, Any]]] = {
     errors.RateLimited: lambda error: {"retry_after": error.retry_after},
     errors.AccessDenied: lambda error: {"rule": error.rule},
+    errors.RecordNotOpen: lambda error: {"opens_at": error.opens_at},
 }
 
 

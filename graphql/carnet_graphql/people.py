@@ -31,6 +31,7 @@ from carnet_graphql.connection import (
 )
 from carnet_graphql.context import Info
 from carnet_graphql.delegations import PatientDelegations
+from carnet_graphql.lifecycle import PatientLifecycle
 from carnet_graphql.node import Node, load_node, register_node
 from carnet_graphql.records import Record
 
@@ -118,7 +119,7 @@ register_node(Organization, queries.organizations, Organization.of)
 
 
 @strawberry.type(description="A person who has a record: patient, holder.")
-class Patient(PatientDelegations, Node):
+class Patient(PatientLifecycle, PatientDelegations, Node):
     """See `carnet.people.tables.Person`."""
 
     row: strawberry.Private[tables.Person]

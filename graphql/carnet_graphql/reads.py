@@ -17,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from carnet.access.deciding import Deciding
-from carnet.access.facts import DocumentFacts
+from carnet.access.facts import READABLE_STATES, DocumentFacts
 from carnet.access.journal import Fact, JournalAction, ObjectKind, write
 from carnet.access.journal_tables import JournalEntry
 from carnet.access.lists import SettingsView
@@ -101,8 +101,10 @@ class Reads:
 async def _records_of(work: Work, person_ids: set[UUID]) -> list[UUID]:
     if not person_ids:
         return []
-    found = await work.session.scalars(select(Record.id).where(Record.person_id.in_(person_ids)))
-    return list(found)
+    found = select(Record.id).where(
+        Record.person_id.in_(person_ids), Record.state.in_(READABLE_STATES)
+    )
+    return list(await work.session.scalars(found))
 
 
 def _facts(

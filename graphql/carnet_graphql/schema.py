@@ -10,6 +10,7 @@ from carnet_graphql.delegations import DelegationMutation
 from carnet_graphql.document_mutations import DocumentMutation
 from carnet_graphql.explaining import ExplainingQuery
 from carnet_graphql.intake import IntakeMutation
+from carnet_graphql.lifecycle_mutations import LifecycleMutation
 from carnet_graphql.node import NodeQuery
 from carnet_graphql.people import PeopleQuery
 from carnet_graphql.people_mutations import PeopleMutation
@@ -31,6 +32,7 @@ class Mutation(
     AccessMutation,
     DelegationMutation,
     IntakeMutation,
+    LifecycleMutation,
 ):
     """Root of mutations."""
 

@@ -273,7 +273,9 @@ async def _take_up(work: Work, delegation: Delegation, delegate_id: UUID) -> Non
 
 async def _lock(work: Work, holder_id: UUID, delegate_id: UUID) -> RecordFacts:
     """Lock the holder's record and both persons, so that no count is passed by two at once."""
-    statement = select(RECORDS).where(RECORDS.c.person_id == holder_id)
+    statement = select(RECORDS).where(
+        RECORDS.c.person_id == holder_id, RECORDS.c.state != "DELETED"
+    )
     row = (await work.session.execute(statement.with_for_update(key_share=True))).first()
     if row is None:
         raise NotFound()

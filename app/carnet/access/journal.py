@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from secrets import token_bytes
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import BigInteger, column, func, insert, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from carnet.access.journal_tables import JournalChain, JournalCounter, JournalEntry, UnsealedEntry
@@ -132,10 +134,10 @@ async def write(actor: Actor | None, work: Work, facts: Sequence[Fact]) -> list[
     if not by_record:
         return []
     rows: list[dict[str, Any]] = []
+    numbers_of = await _take_numbers(work, by_record)
     for record_id in sorted(by_record):
         theirs = by_record[record_id]
-        numbers = await _take_numbers(work, record_id, theirs)
-        for fact, number in zip(theirs, numbers, strict=True):
+        for fact, number in zip(theirs, numbers_of[record_id], strict=True):
             rows.append(
                 {
                     "id": work.new_id(),
@@ -177,24 +179,51 @@ def _slice(fact: Fact, start: int) -> Fact:
     )
 
 
-async def _take_numbers(work: Work, record_id: UUID, facts: Sequence[Fact]) -> list[int]:
-    held = sum(fact.is_held for fact in facts)
-    main = len(facts) - held
-    taken = upsert(JournalCounter).values(record_id=record_id, last_main=main, last_held=held)
+async def _take_numbers(
+    work: Work, by_record: Mapping[UUID, Sequence[Fact]]
+) -> dict[UUID, list[int]]:
+    """Return a number for each fact, in one statement that locks the counters in one order."""
+    ids = sorted(by_record)
+    held = {id_: sum(fact.is_held for fact in by_record[id_]) for id_ in ids}
+    main = {id_: len(by_record[id_]) - held[id_] for id_ in ids}
+    asked = (
+        func.unnest(
+            literal(ids, ARRAY(PG_UUID(as_uuid=True))),
+            literal([main[id_] for id_ in ids], ARRAY(BigInteger)),
+            literal([held[id_] for id_ in ids], ARRAY(BigInteger)),
+        )
+        .table_valued(
+            column("record_id", PG_UUID(as_uuid=True)),
+            column("last_main", BigInteger),
+            column("last_held", BigInteger),
+            name="asked",
+        )
+        .render_derived()
+    )
+    taken = upsert(JournalCounter).from_select(
+        ["record_id", "last_main", "last_held"],
+        select(asked.c.record_id, asked.c.last_main, asked.c.last_held),
+    )
     taken = taken.on_conflict_do_update(
         index_elements=[JournalCounter.record_id],
         set_={
-            "last_main": JournalCounter.last_main + main,
-            "last_held": JournalCounter.last_held + held,
+            "last_main": JournalCounter.last_main + taken.excluded.last_main,
+            "last_held": JournalCounter.last_held + taken.excluded.last_held,
         },
     )
-    returned = taken.returning(JournalCounter.last_main, JournalCounter.last_held)
-    last_main, last_held = (await work.session.execute(returned)).one()
-    next_number = {False: last_main - main + 1, True: last_held - held + 1}
-    numbers = []
-    for fact in facts:
-        numbers.append(next_number[fact.is_held])
-        next_number[fact.is_held] += 1
+    returned = taken.returning(
+        JournalCounter.record_id, JournalCounter.last_main, JournalCounter.last_held
+    )
+    numbers: dict[UUID, list[int]] = {}
+    for record_id, last_main, last_held in await work.session.execute(returned):
+        next_number = {
+            False: last_main - main[record_id] + 1,
+            True: last_held - held[record_id] + 1,
+        }
+        numbers[record_id] = []
+        for fact in by_record[record_id]:
+            numbers[record_id].append(next_number[fact.is_held])
+            next_number[fact.is_held] += 1
     return numbers
 
 

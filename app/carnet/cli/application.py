@@ -9,7 +9,7 @@ from functools import partial
 from starlette.applications import Starlette
 
 from carnet.cli.workspace import Workspace
-from carnet.http import content, intake, uploads
+from carnet.http import content, intake, proofs, uploads
 from carnet.http.app import create_app
 from carnet.http.services import Services
 from carnet.people.actions import Gate
@@ -38,9 +38,11 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
         blobs=opened.blobs,
         schema=schema(introspection=settings.mode is Mode.DEVELOPMENT),
         authenticate=partial(authenticate, providers=providers),
-        gate=Gate(opened.database, passwords, attempts),
+        gate=Gate(opened.database, passwords, attempts, opened.server_key),
     )
     try:
-        yield create_app(services, [*uploads.ROUTES, *content.ROUTES, *intake.ROUTES])
+        yield create_app(
+            services, [*uploads.ROUTES, *content.ROUTES, *intake.ROUTES, *proofs.ROUTES]
+        )
     finally:
         passwords.close()

@@ -24,9 +24,9 @@ class Progress:
     def show(self, doing: str) -> None:
         """Tell what is being done now, where there is room for it."""
 
-    def step(self) -> None:
-        """Count one step as done."""
-        self.done += 1
+    def step(self, count: int = 1) -> None:
+        """Count steps as done."""
+        self.done += count
         if monotonic() - self._told_at >= QUIET and self.done < self.total:
             self._told_at = monotonic()
             click.echo(f"{self.label}: {self.done} of {self.total}", err=True)
@@ -55,9 +55,9 @@ class _Bar(Progress):
     def show(self, doing: str) -> None:
         self.bar.update(self.task, doing=doing)
 
-    def step(self) -> None:
-        self.done += 1
-        self.bar.update(self.task, advance=1)
+    def step(self, count: int = 1) -> None:
+        self.done += count
+        self.bar.update(self.task, advance=count)
 
 
 @contextmanager

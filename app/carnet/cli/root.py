@@ -19,6 +19,8 @@ COMMANDS = {
     "organization": "carnet.cli.directory:organization",
     "professional": "carnet.cli.directory:professional",
     "publisher": "carnet.cli.publishers:publisher",
+    "enrol": "carnet.cli.enrol:enrol",
+    "record": "carnet.cli.record:record",
     "sandbox": "carnet.cli.sandbox:sandbox",
     "habilitation": "carnet.cli.habilitation:habilitation",
     "schema": "carnet.cli.schema:schema",

@@ -1,34 +1,53 @@
-"""What a server does by itself while it serves: it sweeps uploads that nothing refers to, and
-forgets old idempotency keys."""
+"""What a server does by itself while it serves: the jobs of the queue, sweeping uploads that
+nothing refers to, forgetting old idempotency keys."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from random import uniform
 
+from carnet.cli.jobs import ensure_recurring, handlers
 from carnet.cli.workspace import Workspace
 from carnet.store.idempotency import forget_old_keys
+from carnet.store.jobs import Worker
 from carnet.store.sweeping import Sweeper
 
 INTERVAL = 900  # seconds, give or take a fifth, so that many servers do not sweep at once
 SOON = 1  # seconds until the next call where one call was not enough
+POLL = 1  # seconds between two looks into the queue; the sandbox's clock is followed as often
+WORKERS = 2  # so that one long job does not hold up the others
 
 _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
 async def upkeep(opened: Workspace, interval: float = INTERVAL) -> AsyncIterator[None]:
-    """Sweep now and then while the block runs; a failed sweep is logged and tried again."""
-    task = asyncio.create_task(_sweep(opened, interval))
+    """Look after things while the block runs; what fails is logged and tried again."""
+    tasks = [asyncio.create_task(_sweep(opened, interval))]
+    tasks += [asyncio.create_task(_work(opened)) for _ in range(WORKERS)]
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _work(opened: Workspace) -> None:
+    worker = Worker(opened.database, handlers(opened))
+    is_ready = False
+    while True:
+        try:
+            if not is_ready:
+                await ensure_recurring(opened.database)
+                is_ready = True
+            await worker.run_due()
+        except Exception as error:  # the server goes on serving, whatever the database does
+            _log.warning("the queue was not worked off: %s", type(error).__name__)
+        await asyncio.sleep(POLL)
 
 
 async def _sweep(opened: Workspace, interval: float) -> None:

@@ -81,6 +81,12 @@ async def workspace(settings: Settings) -> AsyncIterator[Workspace]:
 
 
 def _server_key(settings: Settings) -> bytes:
-    """Return what other keys are derived from: all of the key file, which was checked before."""
+    """Return what other keys are derived from: the last key of the key file.
+
+    A new key is put first, so this one stays the same, and with it the enrolment codes that were
+    sent, until the oldest key is taken out. The file was checked before.
+    """
     path = settings.kek_file or settings.data_dir / "keys" / "kek"
-    return sha256(path.read_bytes()).digest()
+    lines = (line.strip() for line in path.read_text().splitlines())
+    *_, oldest = (line for line in lines if line and not line.startswith("#"))
+    return sha256(b"carnet server key v1" + oldest.rstrip("=").encode()).digest()

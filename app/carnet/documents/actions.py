@@ -134,6 +134,7 @@ async def release(actor: Actor, work: Work, document_id: UUID) -> Document:
         .where(*hidden)
         .values(
             hidden_from_holder_until=work.now,
+            released_at=work.now,
             revision=Document.revision + 1,
             updated_at=work.now,
         )

@@ -85,6 +85,14 @@ class Document(Base):
             "(depositor = 'PUBLISHER') = (publisher_id IS NOT NULL)", name="publisher_deposits"
         ),
         Index("ix_documents_page", "record_id", "status", "sort_at", "id"),
+        Index(
+            "ix_documents_held",
+            "hidden_from_holder_until",
+            postgresql_where=text(
+                "hidden_from_holder_until IS NOT NULL AND released_at IS NULL"
+                " AND status <> 'WITHDRAWN'"
+            ),
+        ),
         Index("ix_documents_publisher_id_unique_id", "publisher_id", "unique_id"),
         Index("ix_documents_publisher_id_replaces", "publisher_id", "replaces_unique_id"),
     )
@@ -126,6 +134,7 @@ class Document(Base):
     is_masked: Mapped[bool] = mapped_column(server_default=text("false"))
     hidden_from_holder_until: Mapped[datetime | None]
     holder_told_at: Mapped[datetime | None]  # that something awaits them (R1111-53)
+    released_at: Mapped[datetime | None]  # to the holder, once the journal says so
     is_hidden_from_representatives: Mapped[bool] = mapped_column(server_default=text("false"))
     flags: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
     revision: Mapped[int] = mapped_column(server_default=text("1"))

@@ -26,6 +26,8 @@ STATUSES: dict[type[errors.CarnetError], int] = {
     errors.Conflict: 409,
     errors.RightsChanged: 409,
     errors.RecordClosed: 409,
+    errors.RecordNotOpen: 409,
+    errors.EnrolmentFailed: 401,
     errors.QuotaExceeded: 403,
     errors.PayloadTooLarge: 413,
     errors.UnsupportedMediaType: 415,

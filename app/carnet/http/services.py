@@ -55,11 +55,23 @@ async def actor_of(request: Request) -> Actor:
     Raises:
         Unauthenticated: the header is no bearer token, or the token opens no session.
     """
+    token = bearer_of(request)
+    if token is None:
+        return Anonymous()
+    services = services_of(request)
+    return await services.authenticate(services.database, token, request.state.address)
+
+
+def bearer_of(request: Request) -> str | None:
+    """Return the bearer token of the request, or None where it has none.
+
+    Raises:
+        Unauthenticated: the header is no bearer token.
+    """
     given = request.headers.getlist("authorization")
     if not given:
-        return Anonymous()
+        return None
     scheme, _, token = given[0].partition(" ")
     if len(given) > 1 or scheme.lower() != "bearer" or not 0 < len(token) <= TOKEN_LIMIT:
         raise Unauthenticated("Send one Authorization header: Bearer and a token.")
-    services = services_of(request)
-    return await services.authenticate(services.database, token, request.state.address)
+    return token

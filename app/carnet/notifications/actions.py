@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
@@ -39,3 +41,30 @@ async def notify(
         "created_at": work.now,
     }
     await work.session.execute(insert(Notification).values(told).on_conflict_do_nothing())
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What one person is told; see `notify`."""
+
+    person_id: UUID
+    kind: NotificationKind
+    subject_id: UUID
+    record_id: UUID | None = None
+
+
+async def notify_persons(work: Work, notices: Sequence[Notice]) -> None:
+    """Tell many persons, each once for a subject."""
+    rows = [
+        {
+            "id": work.new_id(),
+            "person_id": notice.person_id,
+            "kind": notice.kind,
+            "record_id": notice.record_id,
+            "subject_id": notice.subject_id,
+            "created_at": work.now,
+        }
+        for notice in notices
+    ]
+    if rows:
+        await work.session.execute(insert(Notification).on_conflict_do_nothing(), rows)

@@ -1,4 +1,4 @@
-"""Accounts: made only at the console, where the server runs.
+"""Accounts: made at the console, where the server runs, or by a holder with an enrolment code.
 
 So nobody gives themselves a role, and an operator who is signed in over the network cannot make
 a way into somebody's record.
@@ -57,23 +57,49 @@ async def create_account(
         raise ValidationFailed("Patients and professionals own their accounts; operators do not.")
     if password is not None and login is None:
         raise ValidationFailed("A password needs a login.", path=("login",))
-    name = None if login is None else normalized_login(login)
-    if name is not None and not is_login(name):
-        raise ValidationFailed(
-            "A login has 3 to 254 letters, digits and the signs . _ + @ -", path=("login",)
-        )
+    name = None if login is None else acceptable_login(login)
     if owner_id is not None:
         owner = Person if kind is AccountKind.PATIENT else Professional
         if await work.session.get(owner, owner_id) is None:
             raise NotFound()
+    person_id = owner_id if kind is AccountKind.PATIENT else None
+    professional_id = owner_id if kind is AccountKind.PROFESSIONAL else None
+    return await _insert(work, kind, person_id, professional_id, name, password)
+
+
+async def create_holders_account(
+    work: Work, person_id: UUID, login: str, password: PasswordHash
+) -> UUID:
+    """Make the way to sign in of somebody who just proved to be this person.
+
+    Args:
+        work: the transaction of the proof, such as of an enrolment code.
+        person_id: the person.
+        login: from `acceptable_login`.
+        password: made by `Passwords.hash` with this login.
+
+    Raises:
+        Conflict: the login is taken.
+    """
+    return await _insert(work, AccountKind.PATIENT, person_id, None, login, password)
+
+
+async def _insert(
+    work: Work,
+    kind: AccountKind,
+    person_id: UUID | None,
+    professional_id: UUID | None,
+    login: str | None,
+    password: PasswordHash | None,
+) -> UUID:
     made: UUID | None = await work.session.scalar(
         insert(Account)
         .values(
             id=work.new_id(),
             kind=kind,
-            person_id=owner_id if kind is AccountKind.PATIENT else None,
-            professional_id=owner_id if kind is AccountKind.PROFESSIONAL else None,
-            login=name,
+            person_id=person_id,
+            professional_id=professional_id,
+            login=login,
             password_hash=None if password is None else password.text,
             created_at=work.now,
         )
@@ -149,6 +175,20 @@ async def disable_account(actor: Actor, work: Work, account_id: UUID) -> None:
     if disabled is None:
         raise NotFound()
     await end_sessions(work, account_id)
+
+
+def acceptable_login(login: str) -> str:
+    """Return the login as it is stored.
+
+    Raises:
+        ValidationFailed: it has another form.
+    """
+    name = normalized_login(login)
+    if not is_login(name):
+        raise ValidationFailed(
+            "A login has 3 to 254 letters, digits and the signs . _ + @ -", path=("login",)
+        )
+    return name
 
 
 def is_login(login: str) -> bool:

@@ -5,7 +5,8 @@ See `registers`, `registration` and `accounts` for what is done about people.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from secrets import token_bytes
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -23,11 +24,16 @@ from carnet.store.database import Database, Work
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What signing in works with; one for each process."""
+    """What signing in works with; one for each process.
+
+    ``server_key`` is what enrolment codes follow from, a secret that is not in the database;
+    without it, none of the codes that were sent opens anything.
+    """
 
     database: Database
     passwords: Passwords
     attempts: Attempts
+    server_key: bytes = field(default_factory=lambda: token_bytes(32), repr=False)
 
 
 async def sign_in(

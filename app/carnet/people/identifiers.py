@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from carnet.values import Identifier
 
@@ -28,6 +29,7 @@ _ID_NAT_PS_RPPS = re.compile(r"8(\d{11})", re.ASCII)
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d"})
 
 
+@lru_cache(maxsize=256)  # a handful of systems, asked about for every number
 def normalize_system(system: str) -> str:
     """Return a system as a URI; an OID, bare or with a prefix, becomes ``urn:oid:…``."""
     system = system.strip()

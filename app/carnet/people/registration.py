@@ -8,12 +8,14 @@ under them.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from carnet.errors import AccessDenied, Conflict, NotFound, Unauthenticated, ValidationFailed
 from carnet.people.actor import Actor, Anonymous, Operator
@@ -71,8 +73,9 @@ async def register_persons(actor: Actor, work: Work, claims: Sequence[Claim]) ->
             if not claim.is_reference and _is_unsettled(claim, seen, known)
         ]
         await _lock(work, (claims[index] for index in unsettled))
-        for index in unsettled:
-            found[index] = await _settle(work, claims[index])
+        settled = await _settle_all(work, [claims[index] for index in unsettled])
+        for index, seen in zip(unsettled, settled, strict=True):
+            found[index] = seen
     return [
         Registration(seen.kind, seen.person_id, claim.has_invalid_key, seen.unsure)
         for claim, seen in zip(claims, found, strict=True)
@@ -141,6 +144,42 @@ def _can_register(claim: Claim) -> bool:
     return bool(_family_name(claim)) and bool(claimed_identifiers(claim))
 
 
+async def _settle_all(work: Work, claims: Sequence[Claim]) -> list[Recognized]:
+    """Look again, under the locks, and register who is nobody yet: few statements for many.
+
+    Claims that share a number with another one here are settled one after the other.
+    """
+    if len(claims) < 2:
+        return [await _settle(work, claim) for claim in claims]
+    forms = [
+        {form for number in claimed_identifiers(claim) for form in spellings(number)}
+        for claim in claims
+    ]
+    uses = Counter(form for each in forms for form in each)
+    alone = [index for index, each in enumerate(forms) if all(uses[form] == 1 for form in each)]
+    seen = await recognize_claims(work, [claims[index] for index in alone])
+    answers: dict[int, Recognized] = dict(zip(alone, seen, strict=True))
+    persons, numbers = [], []
+    for index, known in answers.items():
+        person_id = known.person_id
+        if person_id is None:
+            if known.kind is not Recognition.UNKNOWN or not _can_register(claims[index]):
+                continue
+            person = _person(work, claims[index])
+            persons.append(person)
+            person_id = person["id"]
+            answers[index] = Recognized(Recognition.CREATED, person_id)
+        numbers += _identifiers(work, person_id, claims[index])
+    if persons:
+        await work.session.execute(insert(Person), persons)
+    if numbers:
+        await work.session.execute(insert(PersonIdentifier).on_conflict_do_nothing(), numbers)
+    for index, claim in enumerate(claims):
+        if index not in answers:
+            answers[index] = await _settle(work, claim)
+    return [answers[index] for index in range(len(claims))]
+
+
 async def _settle(work: Work, claim: Claim) -> Recognized:
     """Look again, under the locks: another transaction or an earlier claim may have made them."""
     (seen,) = await recognize_claims(work, [claim])
@@ -149,26 +188,29 @@ async def _settle(work: Work, claim: Claim) -> Recognized:
         return seen
     if seen.kind is not Recognition.UNKNOWN or not _can_register(claim):
         return seen
-    person = Person(
-        id=work.new_id(),
-        birth_family_name=_family_name(claim),
-        used_family_name=_name(claim.used_family_name) or None,
-        given_names=[_name(name) for name in claim.given_names[:NAMES_LIMIT] if _name(name)],
-        birth_date=claim.birth_date,
-        sex=claim.sex,
-        birth_place_code=_name(claim.birth_place_code) or None,
-        deceased_on=claim.deceased_on,
-        is_deceased=claim.is_deceased or claim.deceased_on is not None,
-        created_at=work.now,
-    )
-    work.session.add(person)
-    await work.session.flush()
-    await _insert_identifiers(work, person.id, claim)
-    return Recognized(Recognition.CREATED, person.id)
+    person = _person(work, claim)
+    await work.session.execute(insert(Person).values(person))
+    await _insert_identifiers(work, person["id"], claim)
+    return Recognized(Recognition.CREATED, person["id"])
 
 
-async def _insert_identifiers(work: Work, person_id: UUID, claim: Claim) -> None:
-    rows = [
+def _person(work: Work, claim: Claim) -> dict[str, Any]:
+    return {
+        "id": work.new_id(),
+        "birth_family_name": _family_name(claim),
+        "used_family_name": _name(claim.used_family_name) or None,
+        "given_names": [_name(name) for name in claim.given_names[:NAMES_LIMIT] if _name(name)],
+        "birth_date": claim.birth_date,
+        "sex": claim.sex,
+        "birth_place_code": _name(claim.birth_place_code) or None,
+        "deceased_on": claim.deceased_on,
+        "is_deceased": claim.is_deceased or claim.deceased_on is not None,
+        "created_at": work.now,
+    }
+
+
+def _identifiers(work: Work, person_id: UUID, claim: Claim) -> list[dict[str, Any]]:
+    return [
         {
             "id": work.new_id(),
             "person_id": person_id,
@@ -179,6 +221,10 @@ async def _insert_identifiers(work: Work, person_id: UUID, claim: Claim) -> None
         }
         for identifier in claimed_identifiers(claim)
     ]
+
+
+async def _insert_identifiers(work: Work, person_id: UUID, claim: Claim) -> None:
+    rows = _identifiers(work, person_id, claim)
     if rows:
         await work.session.execute(insert(PersonIdentifier).values(rows).on_conflict_do_nothing())
 
@@ -187,8 +233,9 @@ async def _lock(work: Work, claims: Iterable[Claim]) -> None:
     numbers = sorted(
         {_lock_number(identifier) for claim in claims for identifier in claimed_identifiers(claim)}
     )
-    for number in numbers:
-        await work.session.execute(select(func.pg_advisory_xact_lock(number)))
+    if numbers:
+        asked = func.unnest(literal(numbers, ARRAY(BigInteger))).column_valued("number")
+        await work.session.execute(select(func.pg_advisory_xact_lock(asked)))
 
 
 def _lock_number(identifier: Identifier) -> int:

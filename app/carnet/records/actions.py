@@ -22,8 +22,10 @@ from carnet.errors import (
     ValidationFailed,
 )
 from carnet.people.actor import Actor, Patient, Professional
+from carnet.people.tables import Person
 from carnet.records.doses import DoseFact, record_doses, retract_reports
 from carnet.records.facts import EntryFact, insert_entries
+from carnet.records.lifecycle import opened
 from carnet.records.queries import entries_visible_to, immunizations_visible_to, visible_to
 from carnet.records.rules import FED, may_change
 from carnet.records.sections import LABEL_LIMIT, EntryDraft
@@ -36,6 +38,7 @@ from carnet.records.tables import (
     Section,
     StatedBy,
 )
+from carnet.records.transitions import columns_of, majority_of
 from carnet.store.database import Work
 from carnet.terminology.queries import diseases_of_many
 from carnet.values import Coding, PartialDate
@@ -45,33 +48,46 @@ RANK_LIMIT = 100  # doses of one series
 
 
 async def open_records(actor: Actor, work: Work, person_ids: Iterable[UUID]) -> dict[UUID, Record]:
-    """Return the record of each person, opening one where there is none.
+    """Return the record of each person, opening one where there never was any.
 
-    Safe against a concurrent call for the same person: the table holds one record a person.
+    Whose record was deleted gets no other one this way: only the holder or an enrolment makes a
+    fresh one. Safe against a concurrent call for the same person.
     """
     ids = sorted(set(person_ids))
     if not ids:
         return {}
+    found = await latest_records(work, ids)
+    missing = [id_ for id_ in ids if id_ not in found]
+    if not missing:
+        return found
+    dates = await work.session.execute(
+        select(Person.id, Person.birth_date).where(Person.id.in_(missing))
+    )
+    born = {person_id: birth_date for person_id, birth_date in dates}
     rows = [
         {
             "id": work.new_id(),
             "person_id": person_id,
-            "state": RecordState.OPEN,
-            "opened_at": work.now,
             "created_at": work.now,
+            **columns_of(opened(work.now, majority_of(born.get(person_id)))),
         }
-        for person_id in ids
+        for person_id in missing
     ]
     made = await work.session.scalars(
         insert(Record).on_conflict_do_nothing().returning(Record.id), rows
     )
-    opened = {"from": None, "to": RecordState.OPEN.value}
+    states = {"from": None, "to": RecordState.OPEN.value}
     facts = [
-        Fact(id_, JournalAction.CHANGE_STATE, "publisher.feeds", details=opened) for id_ in made
+        Fact(id_, JournalAction.CHANGE_STATE, "publisher.feeds", details=states) for id_ in made
     ]
     await write(actor, work, facts)
-    found = await work.session.scalars(select(Record).where(Record.person_id.in_(ids)))
-    return {record.person_id: record for record in found}
+    return await latest_records(work, ids)
+
+
+async def latest_records(work: Work, person_ids: Iterable[UUID]) -> dict[UUID, Record]:
+    """Return each person's record, or, where it was deleted and not made anew, what is left."""
+    statement = select(Record).where(Record.person_id.in_(list(person_ids))).order_by(Record.id)
+    return {record.person_id: record for record in await work.session.scalars(statement)}
 
 
 async def lock_records(work: Work, record_ids: Iterable[UUID]) -> dict[UUID, Record]:

@@ -67,10 +67,18 @@ class EntryStatus(StrEnum):
 
 
 class Record(Base):
-    """A person's health record."""
+    """A person's health record. A deleted one stays as a row of times; a fresh one may follow."""
 
     __tablename__ = "records"
-    __table_args__ = (UniqueConstraint("person_id"),)
+    __table_args__ = (
+        Index(
+            "uq_records_living",
+            "person_id",
+            unique=True,
+            postgresql_where=text("state <> 'DELETED'"),
+        ),
+        Index("ix_records_person_id", "person_id"),
+    )
 
     id: Mapped[Id]
     person_id: Mapped[UUID] = mapped_column(ForeignKey("persons.id"))

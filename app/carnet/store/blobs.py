@@ -230,6 +230,21 @@ class BlobStore:
         )
         await work.session.execute(statement)
 
+    @staticmethod
+    async def destroy(work: Work, blob_ids: Sequence[UUID]) -> None:
+        """Let blobs go and destroy their keys with it: nobody reads them again, files or not.
+
+        What copies of the database hold is theirs: backups made before still have the keys.
+        """
+        await BlobStore.release(work, blob_ids)
+        statement = (
+            update(Blob)
+            .where(Blob.id.in_(blob_ids))
+            .values(wrapped_key=b"")
+            .execution_options(synchronize_session=False)
+        )
+        await work.session.execute(statement)
+
     async def delete(self, work: Work, blob_id: UUID) -> None:
         """Let one blob go; see `release`."""
         await self.release(work, [blob_id])

@@ -16,9 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from carnet.store.database import Database, Work
@@ -74,10 +74,19 @@ class _Taken:
     arguments: Mapping[str, Any]
     attempts: int
     due_at: datetime
+    lease: UUID
+
+    def still_ours(self) -> tuple[ColumnElement[bool], ...]:
+        """Return the filter on the job while nobody else took it over."""
+        return Job.id == self.id, Job.leased_by == self.lease
+
+    def unmoved(self) -> tuple[ColumnElement[bool], ...]:
+        """Return the filter on the job while it is ours and was not asked for anew."""
+        return *self.still_ours(), Job.due_at == self.due_at
 
 
 class Worker:
-    """Does due jobs of the kinds that it has handlers for."""
+    """Does due jobs of the kinds that it has handlers for, one after the other."""
 
     def __init__(self, database: Database, handlers: Mapping[str, Handler]) -> None:
         self._database = database
@@ -87,20 +96,25 @@ class Worker:
         """Do what is due, at most ``limit`` jobs, and return how many were done or tried."""
         tried = 0
         while tried < limit:
-            taken = await self._take()
-            if taken is None:
-                break
-            await self._run(taken)
+            lease = uuid4()
+            try:
+                taken = await self._take(lease)
+                if taken is None:
+                    break
+                await self._run(taken)
+            except asyncio.CancelledError:  # the process stops: nobody need wait for the lease
+                await asyncio.shield(self._let_go(lease))
+                raise
             tried += 1
         return tried
 
-    async def _take(self) -> _Taken | None:
+    async def _take(self, lease: UUID) -> _Taken | None:
         """Lease the job that has been due for longest."""
         async with self._database.write() as work:
             free = or_(Job.leased_until.is_(None), Job.leased_until < func.clock_timestamp())
             wanted = (
                 select(Job)
-                .where(Job.kind.in_(self._handlers), Job.due_at <= work.now, free)
+                .where(Job.kind.in_(list(self._handlers)), Job.due_at <= work.now, free)
                 .order_by(Job.due_at, Job.id)
                 .limit(1)
                 .with_for_update(skip_locked=True)
@@ -108,16 +122,20 @@ class Worker:
             job = await work.session.scalar(wanted)
             if job is None:
                 return None
-            taken = _Taken(job.id, job.kind, job.arguments, job.attempts + 1, job.due_at)
+            taken = _Taken(job.id, job.kind, job.arguments, job.attempts + 1, job.due_at, lease)
             await work.session.execute(
                 update(Job)
                 .where(Job.id == job.id)
-                .values(leased_until=func.clock_timestamp() + LEASE, attempts=Job.attempts + 1)
+                .values(
+                    leased_until=func.clock_timestamp() + LEASE,
+                    leased_by=lease,
+                    attempts=Job.attempts + 1,
+                )
             )
             return taken
 
     async def _run(self, taken: _Taken) -> None:
-        renewing = asyncio.create_task(self._renew(taken.id))
+        renewing = asyncio.create_task(self._renew(taken))
         try:
             again_at = await self._handlers[taken.kind](self._database, taken.arguments)
         except Exception as error:  # the queue goes on, whatever one job does
@@ -130,14 +148,14 @@ class Worker:
             with suppress(asyncio.CancelledError):
                 await renewing
 
-    async def _renew(self, job_id: UUID) -> None:
+    async def _renew(self, taken: _Taken) -> None:
         while True:
             await asyncio.sleep(LEASE.total_seconds() / 3)
             try:
                 async with self._database.write() as work:
                     await work.session.execute(
                         update(Job)
-                        .where(Job.id == job_id)
+                        .where(*taken.still_ours())
                         .values(leased_until=func.clock_timestamp() + LEASE)
                     )
             except Exception as error:  # tried again before the lease runs out
@@ -145,27 +163,40 @@ class Worker:
 
     async def _finish(self, taken: _Taken, again_at: datetime | None) -> None:
         """Drop the job, or put it at its next time; one asked for meanwhile stays as asked."""
-        unmoved = (Job.id == taken.id, Job.due_at == taken.due_at)
         async with self._database.write() as work:
             if again_at is None:
-                await work.session.execute(delete(Job).where(*unmoved))
+                await work.session.execute(delete(Job).where(*taken.unmoved()))
             else:
                 await work.session.execute(
-                    update(Job).where(*unmoved).values(due_at=again_at, attempts=0, last_error=None)
+                    update(Job)
+                    .where(*taken.unmoved())
+                    .values(due_at=again_at, attempts=0, last_error=None)
                 )
-            await work.session.execute(
-                update(Job).where(Job.id == taken.id).values(leased_until=None)
-            )
+            await _end_lease(work, taken)
 
     async def _put_back(self, taken: _Taken, error: Exception) -> None:
+        """Have it tried again later; one asked for meanwhile is tried when that was asked."""
         wait = min(BACKOFF * 2 ** min(taken.attempts - 1, 20), LONGEST_BACKOFF)
         async with self._database.write() as work:
             await work.session.execute(
-                update(Job)
-                .where(Job.id == taken.id)
-                .values(
-                    due_at=func.greatest(Job.due_at, work.now + wait),
-                    leased_until=None,
-                    last_error=type(error).__name__,
-                )
+                update(Job).where(*taken.still_ours()).values(last_error=type(error).__name__)
             )
+            await work.session.execute(
+                update(Job).where(*taken.unmoved()).values(due_at=work.now + wait)
+            )
+            await _end_lease(work, taken)
+
+    async def _let_go(self, lease: UUID) -> None:
+        """Give a job back that was not done; one that was done is not ours any more."""
+        async with self._database.write() as work:
+            await work.session.execute(
+                update(Job)
+                .where(Job.leased_by == lease)
+                .values(leased_until=None, leased_by=None, attempts=Job.attempts - 1)
+            )
+
+
+async def _end_lease(work: Work, taken: _Taken) -> None:
+    await work.session.execute(
+        update(Job).where(*taken.still_ours()).values(leased_until=None, leased_by=None)
+    )

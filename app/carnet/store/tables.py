@@ -92,6 +92,7 @@ class Job(Base):
     arguments: Mapped[dict[str, Any]]
     due_at: Mapped[datetime]
     leased_until: Mapped[datetime | None]
+    leased_by: Mapped[UUID | None]  # one taking of the job; a later one ends its say
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     last_error: Mapped[str | None]  # the error's type; its text may hold what people said
     created_at: Mapped[datetime]

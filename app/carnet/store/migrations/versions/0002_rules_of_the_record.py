@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("arguments", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("leased_by", sa.Uuid(), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -663,6 +664,16 @@ def upgrade() -> None:
     op.add_column(
         "documents", sa.Column("holder_told_at", sa.DateTime(timezone=True), nullable=True)
     )
+    op.add_column("documents", sa.Column("released_at", sa.DateTime(timezone=True), nullable=True))
+    op.create_index(
+        "ix_documents_held",
+        "documents",
+        ["hidden_from_holder_until"],
+        unique=False,
+        postgresql_where=sa.text(
+            "hidden_from_holder_until IS NOT NULL AND released_at IS NULL AND status <> 'WITHDRAWN'"
+        ),
+    )
     op.add_column(
         "organizations",
         sa.Column(
@@ -703,4 +714,13 @@ def upgrade() -> None:
             "enrolment_code_issue", sa.Integer(), server_default=sa.text("1"), nullable=False
         ),
     )
+    op.drop_constraint(op.f("uq_records_person_id"), "records", type_="unique")
     op.create_index(op.f("ix_records_due_at"), "records", ["due_at"], unique=False)
+    op.create_index("ix_records_person_id", "records", ["person_id"], unique=False)
+    op.create_index(
+        "uq_records_living",
+        "records",
+        ["person_id"],
+        unique=True,
+        postgresql_where=sa.text("state <> 'DELETED'"),
+    )

@@ -1,0 +1,55 @@
+"""The jobs of the queue: which there are, what does them, and which repeat.
+
+A further job is one line in `handlers`, and one in `RECURRING` where nobody asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import carnet.documents.deletion
+import carnet.exports.deletion
+import carnet.intake.deletion
+import carnet.records.deletion
+from carnet.cli.workspace import Workspace
+from carnet.documents import announcements
+from carnet.records import transitions
+from carnet.records.transitions import Eraser
+from carnet.store.database import Database
+from carnet.store.jobs import Handler, ensure
+
+ERASERS: tuple[Eraser, ...] = (
+    carnet.intake.deletion.erase,
+    carnet.exports.deletion.erase,
+    carnet.records.deletion.erase,  # before documents, which its rows refer to
+    carnet.documents.deletion.erase,
+)
+"""What deletes a record, area by area."""
+
+RECURRING = (transitions.JOB, announcements.JOB)
+"""Jobs that are always in the queue."""
+
+
+def handlers(_opened: Workspace) -> dict[str, Handler]:
+    """Return what does each kind of job."""
+    return {
+        transitions.JOB: _transitions,
+        announcements.JOB: _announcements,
+    }
+
+
+async def ensure_recurring(database: Database) -> None:
+    """Put the repeating jobs into the queue; those that are there keep their time."""
+    async with database.write() as work:
+        for kind in RECURRING:
+            await ensure(work, kind)
+
+
+async def _transitions(database: Database, _arguments: Mapping[str, Any]) -> datetime:
+    return await transitions.run(database, ERASERS)
+
+
+async def _announcements(database: Database, _arguments: Mapping[str, Any]) -> datetime:
+    return await announcements.run(database)
