@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from carnet.access.rules import RULES
 from carnet.intake.formats import READERS
 from carnet.intake.model import Flag, Reason
 from carnet.intake.receipt import Outcome
@@ -41,3 +42,9 @@ def test_decisions_are_short_and_listed() -> None:
 def test_the_readmes_persona_exists() -> None:
     (handle,) = re.findall(r"token --as (\w+)", (ROOT / "README.md").read_text())
     assert handle in HANDLES
+
+
+def test_every_rule_of_access_is_in_its_guide() -> None:
+    guide = (ROOT / "docs/access.md").read_text()
+    listed = dict(re.findall(r"^\| `([a-z.-]+)` \| (.+) \|$", guide, re.MULTILINE))
+    assert listed == RULES
