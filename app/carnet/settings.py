@@ -30,6 +30,7 @@ class Settings:
     migration_url: str | None = field(default=None, repr=False)  # the owner's; None: database_url
     blob_url: str | None = None  # None: a folder under data_dir
     kek_file: Path | None = None  # None: a key file under data_dir, development only
+    log_key_file: Path | None = None  # signs the journal; None: one under data_dir, development
     oidc_file: Path | None = None  # TOML with trusted identity providers
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
     upload_limit_bytes: int = 5 * 2**30
@@ -53,6 +54,7 @@ class Settings:
             migration_url=env.get("CARNET_MIGRATION_URL") or None,
             blob_url=env.get("CARNET_BLOB_URL") or None,
             kek_file=_path(env, "CARNET_KEK_FILE"),
+            log_key_file=_path(env, "CARNET_LOG_KEY_FILE"),
             oidc_file=_path(env, "CARNET_OIDC_FILE"),
             trusted_proxies=tuple(env.get("CARNET_TRUSTED_PROXIES", "").replace(",", " ").split()),
             upload_limit_bytes=_number(

@@ -13,6 +13,7 @@ import carnet.documents.deletion
 import carnet.exports.deletion
 import carnet.intake.deletion
 import carnet.records.deletion
+from carnet.access import sealing
 from carnet.cli.workspace import Workspace
 from carnet.documents import announcements
 from carnet.records import transitions
@@ -28,13 +29,18 @@ ERASERS: tuple[Eraser, ...] = (
 )
 """What deletes a record, area by area."""
 
-RECURRING = (transitions.JOB, announcements.JOB)
+RECURRING = (sealing.JOB, transitions.JOB, announcements.JOB)
 """Jobs that are always in the queue."""
 
 
-def handlers(_opened: Workspace) -> dict[str, Handler]:
+def handlers(opened: Workspace) -> dict[str, Handler]:
     """Return what does each kind of job."""
+
+    async def seal(database: Database, arguments: Mapping[str, Any]) -> datetime:
+        return await sealing.run(database, opened.signer, arguments)
+
     return {
+        sealing.JOB: seal,
         transitions.JOB: _transitions,
         announcements.JOB: _announcements,
     }

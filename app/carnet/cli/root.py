@@ -23,6 +23,7 @@ COMMANDS = {
     "record": "carnet.cli.record:record",
     "sandbox": "carnet.cli.sandbox:sandbox",
     "habilitation": "carnet.cli.habilitation:habilitation",
+    "journal": "carnet.cli.journal:journal",
     "schema": "carnet.cli.schema:schema",
     "sweep": "carnet.cli.sweep:sweep",
     "terminology": "carnet.cli.terminology:terminology",
@@ -40,6 +41,7 @@ Settings (environment variables):
   CARNET_BLOB_URL          where documents are kept, such as s3://bucket; unset: the data folder
   CARNET_MODE              development or production; development
   CARNET_KEK_FILE          key file that encrypts documents; unset: one in the data folder
+  CARNET_LOG_KEY_FILE      key file that signs the journal; unset: one in the data folder
   CARNET_OIDC_FILE         trusted identity providers, TOML
   CARNET_TRUSTED_PROXIES   addresses or networks whose X-Forwarded-For is believed
   CARNET_PUBLISHER_SECRET  the credential that carnet intake sends

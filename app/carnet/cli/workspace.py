@@ -22,6 +22,7 @@ from carnet.store.database import Database
 from carnet.store.embedded import EmbeddedPostgres
 from carnet.store.keys import FileKeyProvider
 from carnet.store.migrate import pending, upgrade
+from carnet.store.signing import Signer
 
 NOT_MIGRATED = (
     "The database lacks migrations of this version; run `carnet migrate`"
@@ -36,6 +37,7 @@ class Workspace:
     settings: Settings
     database: Database
     blobs: BlobStore
+    signer: Signer
     server_key: bytes = field(repr=False)
 
 
@@ -77,7 +79,12 @@ async def workspace(settings: Settings) -> AsyncIterator[Workspace]:
                 may_create=settings.mode is Mode.DEVELOPMENT,
             )
             blobs = BlobStore.open(settings.blob_url, settings.data_dir, keys)
-            yield Workspace(settings, database, blobs, _server_key(settings))
+            signer = Signer.open(
+                settings.log_key_file,
+                settings.data_dir,
+                may_create=settings.mode is Mode.DEVELOPMENT,
+            )
+            yield Workspace(settings, database, blobs, signer, _server_key(settings))
 
 
 def _server_key(settings: Settings) -> bytes:

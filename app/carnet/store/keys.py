@@ -82,8 +82,8 @@ class FileKeyProvider:
                     " holds 32 random bytes in base64url."
                 )
             path = data_dir / "keys" / "kek"
-            _create(path)
-        return cls(_read(path))
+            create_key_file(path)
+        return cls(read_key_file(path))
 
     async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
         """Wrap with the current KEK."""
@@ -114,7 +114,7 @@ def _kek_id(kek: bytes) -> str:
     return sha256(b"carnet kek id\x00" + kek).hexdigest()[:16]
 
 
-def _create(path: Path) -> None:
+def create_key_file(path: Path) -> None:
     """Write a new key unless the file is there; of two processes at once, the first one's stays."""
     if path.exists():
         return
@@ -135,7 +135,12 @@ def _create(path: Path) -> None:
         draft.unlink()
 
 
-def _read(path: Path) -> list[bytes]:
+def read_key_file(path: Path) -> list[bytes]:
+    """Return the keys of a file, 32 bytes each, in its order.
+
+    Raises:
+        UserMistake: the file is missing, ill-formed or open to others.
+    """
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode

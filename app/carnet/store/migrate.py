@@ -37,6 +37,9 @@ FOLDER = Path(__file__).parent / "migrations"
 LOCK_TIMEOUT = 4  # seconds; a migration that waits for a lock makes everybody wait behind it
 ONE_AT_A_TIME = 0x6361726E6574  # the advisory lock of upgrades: «carnet»
 
+APPEND_ONLY = ("journal_entries", "journal_leaves", "log_nodes", "tree_heads")
+"""Tables whose rows the server adds and reads, and cannot change or remove."""
+
 _ROLE = (
     f"""
     DO $$ BEGIN
@@ -64,6 +67,7 @@ _GRANTS = (
     "ALTER DEFAULT PRIVILEGES IN SCHEMA public"
     f" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {APP_ROLE}",
     f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {APP_ROLE}",
+    *(f"REVOKE UPDATE, DELETE, TRUNCATE ON {name} FROM {APP_ROLE}" for name in APPEND_ONLY),
     f"REVOKE ALL ON alembic_version FROM {APP_ROLE}",
     f"GRANT SELECT ON alembic_version TO {APP_ROLE}",
     """
