@@ -14,6 +14,11 @@ from carnet.store.database import Database
 from carnet.values import PartialDate
 
 
+def a_patient() -> Patient:
+    """Return a patient who exists nowhere."""
+    return Patient(uuid4(), uuid4(), Assurance.SANDBOX)
+
+
 async def holder(database: Database, state: RecordState = RecordState.OPEN) -> Patient:
     """Return a patient with an account and a record in this state."""
     async with database.write() as work:

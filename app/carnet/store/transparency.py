@@ -122,6 +122,12 @@ async def inclusion_proofs(
     return {index: [hashes[one] for one in found] for index, found in ranges.items()}
 
 
+async def leaf_hashes(work: Work, log: str, indexes: Sequence[int]) -> dict[int, bytes]:
+    """Return the hashes of these leaves."""
+    nodes = await _nodes(work, log, [(0, index) for index in indexes])
+    return {index: hash_ for (_, index), hash_ in nodes.items()}
+
+
 async def consistency_proof(work: Work, log: str, old: int, new: int) -> list[bytes]:
     """Return the hashes that prove that the tree of the new size extends that of the old.
 
