@@ -204,6 +204,7 @@ async def serve_carnet(folder: Path) -> None:
             build(NodeQuery, None, None, introspection=False),
             authenticate,
             None,
+            opened.signer,
         )
         await serve(create_app(services, [*uploads.ROUTES, Route("/blobs/{id}", content)]))
 

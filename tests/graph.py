@@ -13,10 +13,12 @@ from carnet.people.passwords import Passwords
 from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
+from carnet.store.signing import Signer
 from carnet_graphql.context import Context
 from carnet_graphql.schema import schema
 
 SCHEMA = schema()
+SIGNER = Signer([b"s" * 32])
 CHEAP = Parameters(Type.ID, 19, 16, 16, 1, 8, 1)  # argon2id, so that tests are quick
 
 SERVER_KEY = b"s" * 32  # what enrolment codes follow from
@@ -32,6 +34,7 @@ async def execute(
         blobs=blobs,
         gate=Gate(database, Passwords(CHEAP), Attempts(database, b"k" * 32), SERVER_KEY),
         settings=Settings(),
+        signer=SIGNER,
         address="127.0.0.1",
         correlation_id="test",
     )

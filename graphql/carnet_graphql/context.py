@@ -31,6 +31,7 @@ from carnet.people.actor import Actor
 from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database, Work
+from carnet.store.signing import Signer
 from carnet_graphql.reads import Reads
 
 LARGEST_BATCH = 1000  # keys in one statement: keeps the arrays sent to the database small
@@ -49,6 +50,7 @@ class Context:
     blobs: BlobStore
     gate: Gate
     settings: Settings
+    signer: Signer
     address: str = field(repr=False)
     correlation_id: str
     reads: Reads = field(default_factory=Reads, repr=False)

@@ -20,6 +20,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from carnet.errors import CarnetError
 from carnet.values import PartialDate
+from carnet_crypto.encoding import DecodeError, from_base64url, to_base64url
 
 URL = NewType("URL", str)
 Cursor = NewType("Cursor", str)
@@ -44,7 +45,7 @@ def _scalar(
         try:
             if isinstance(value, str):
                 return read(value)
-        except (ValueError, OverflowError, CarnetError):
+        except (ValueError, OverflowError, CarnetError, DecodeError):
             pass
         raise GraphQLError(f"{name}: {description}") from None
 
@@ -112,6 +113,13 @@ SCALARS: dict[object, ScalarDefinition] = {
         "A web address. One that starts with a slash is on this server.",
         read=str,
         specified_by="https://url.spec.whatwg.org/",
+    ),
+    bytes: _scalar(
+        "Base64Bytes",
+        "Bytes as canonical base64url without padding (RFC 4648, section 5).",
+        read=from_base64url,
+        write=to_base64url,
+        specified_by="https://www.rfc-editor.org/rfc/rfc4648#section-5",
     ),
     Cursor: _scalar(
         "Cursor",

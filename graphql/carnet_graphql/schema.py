@@ -10,6 +10,7 @@ from carnet_graphql.delegations import DelegationMutation
 from carnet_graphql.document_mutations import DocumentMutation
 from carnet_graphql.explaining import ExplainingQuery
 from carnet_graphql.intake import IntakeMutation
+from carnet_graphql.journal import JournalQuery
 from carnet_graphql.lifecycle_mutations import LifecycleMutation
 from carnet_graphql.node import NodeQuery
 from carnet_graphql.people import PeopleQuery
@@ -20,7 +21,7 @@ from carnet_graphql.records import RecordQuery
 
 
 @strawberry.type(description="Everything that can be asked.")
-class Query(PeopleQuery, RecordQuery, ExplainingQuery, NodeQuery):
+class Query(PeopleQuery, RecordQuery, ExplainingQuery, JournalQuery, NodeQuery):
     """Root of queries."""
 
 

@@ -213,6 +213,7 @@ def context(database: Database, actor: Actor = OPERATOR) -> Context:
         blobs=None,
         gate=None,
         settings=Settings(),
+        signer=None,
         address="127.0.0.1",
         correlation_id="c0ffee",
     )

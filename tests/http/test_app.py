@@ -118,7 +118,7 @@ def serve(database: Database) -> Serve:
     async def started(**changes: Any) -> AsyncIterator[httpx.AsyncClient]:
         given_settings = Settings(**changes)
         services = Services(
-            given_settings, database, None, schema(given_settings.mode), authenticate, None
+            given_settings, database, None, schema(given_settings.mode), authenticate, None, None
         )
         config = uvicorn.Config(
             create_app(services, ROUTES), port=0, log_config=None, ws="none", proxy_headers=False
@@ -471,7 +471,7 @@ async def test_health(serve: Serve) -> None:
 
 def unreachable(mode: Mode = Mode.DEVELOPMENT) -> Services:
     nowhere = Database.connect("postgresql://nobody@127.0.0.1:1/none")
-    return Services(Settings(mode=mode), nowhere, None, schema(mode), authenticate, None)
+    return Services(Settings(mode=mode), nowhere, None, schema(mode), authenticate, None, None)
 
 
 def client_of(services: Services) -> httpx.AsyncClient:

@@ -84,6 +84,7 @@ def application(database: Database, folder: Path, limit: int = LIMIT) -> Starlet
         build(NodeQuery, None, None, introspection=False),
         authenticate,
         None,  # type: ignore[arg-type] # nobody signs in here
+        None,  # type: ignore[arg-type] # and nothing is signed
     )
     return create_app(services, [*uploads.ROUTES, Route("/content/{id}", content)])
 

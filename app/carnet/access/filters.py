@@ -138,6 +138,16 @@ def document_visible_as(role: Role, now: datetime, document: Columns) -> ColumnE
     return and_(present, _read_by(_imagined(role), document))
 
 
+def concealed(actor: Actor, now: datetime, document: Columns) -> ColumnElement[bool]:
+    """Return whether the actor, on the holder's side, may not know of a document in the record."""
+    hidden = or_(~_released(document, now), _too_new(document, now))
+    if not isinstance(actor, Patient):
+        return true()
+    record = RECORDS.alias()
+    own = exists().where(record.c.id == document.record_id, record.c.person_id == actor.person_id)
+    return or_(hidden, and_(document.is_hidden_from_representatives, ~own))
+
+
 def source_visible(
     actor: Actor, now: datetime, document_id: SQLColumnExpression[UUID | None]
 ) -> ColumnElement[bool]:

@@ -39,6 +39,7 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
         schema=schema(introspection=settings.mode is Mode.DEVELOPMENT),
         authenticate=partial(authenticate, providers=providers),
         gate=Gate(opened.database, passwords, attempts, opened.server_key),
+        signer=opened.signer,
     )
     try:
         yield create_app(

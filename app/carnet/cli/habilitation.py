@@ -51,7 +51,14 @@ def load(file: Path) -> None:
     click.echo(f"Loaded {count} cells for {professions} professions.")
 
 
-@habilitation.command("list")
+LIST_EXAMPLE = """\
+\b
+Example:
+  carnet habilitation list --profession 60
+"""
+
+
+@habilitation.command("list", epilog=LIST_EXAMPLE)
 @click.option("--profession", metavar="CODE", help="Only this one (TRE_G15).")
 def list_(profession: str | None) -> None:
     """List the matrix that decides: profession, type, level and where it comes from."""

@@ -72,7 +72,14 @@ def verify(head: Path | None) -> None:
     )
 
 
-@journal.command("head")
+HEAD_EXAMPLE = """\
+\b
+Example:
+  carnet journal head > head-2026-11-23.json
+"""
+
+
+@journal.command("head", epilog=HEAD_EXAMPLE)
 def head() -> None:
     """Print the newest signed head, to be kept elsewhere for `carnet journal verify --head`."""
     import json

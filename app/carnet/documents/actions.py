@@ -24,7 +24,7 @@ from carnet.errors import AccessDenied, Conflict, NotFound
 from carnet.people.actor import Actor, Professional
 from carnet.records.actions import lock_for
 from carnet.records.queries import visible_to as record_visible_to
-from carnet.records.tables import Record
+from carnet.records.tables import ImmunizationSource, ProfileEntry, Record
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Work
 from carnet.store.tables import Blob
@@ -140,7 +140,14 @@ async def release(actor: Actor, work: Work, document_id: UUID) -> Document:
         )
         .returning(Document.id)
     )
-    if list(await work.session.scalars(shown)):
+    released = list(await work.session.scalars(shown))
+    if released:
+        for table in (ProfileEntry, ImmunizationSource):
+            await work.session.execute(
+                update(table)
+                .where(table.source_document_id.in_(released))
+                .values(hidden_from_holder_until=work.now)
+            )
         await work.session.refresh(document)
         await write_entry(granted, JournalAction.RELEASE_DOCUMENT, document, work)
     return document

@@ -65,6 +65,7 @@ async def graphql(request: Request) -> Response:
             blobs=services.blobs,
             gate=services.gate,
             settings=services.settings,
+            signer=services.signer,
             address=request.state.address,
             correlation_id=correlation_id,
         )

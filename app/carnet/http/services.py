@@ -14,6 +14,7 @@ from carnet.people.actor import Actor, Anonymous
 from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
+from carnet.store.signing import Signer
 from carnet_graphql.assembly import CarnetSchema
 
 TOKEN_LIMIT = 8192  # characters: the largest access token that identity providers send
@@ -35,6 +36,7 @@ class Services:
     schema: CarnetSchema
     authenticate: Authenticate
     gate: Gate
+    signer: Signer
 
     async def is_ready(self) -> bool:
         """Tell whether the database answers. The caller bounds the time."""

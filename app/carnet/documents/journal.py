@@ -1,0 +1,252 @@
+"""Reads of the access journal. It is here, above documents, because an entry is hidden from whom
+the document that it tells of is hidden."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    any_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
+
+from carnet.access.filters import concealed, record_visible
+from carnet.access.journal import JournalAction, ObjectKind
+from carnet.access.journal_tables import JournalChain, JournalEntry, JournalLeaf
+from carnet.access.sealing import LOG, leaf_bytes
+from carnet.access.tables import DelegationScope
+from carnet.documents.tables import Document
+from carnet.people.actor import Actor, Patient
+from carnet.people.tables import Person, Professional, Publisher
+from carnet.records.tables import ImmunizationSource, ProfileEntry, Record
+from carnet.store import transparency
+from carnet.store.database import Work
+from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_many
+from carnet.store.signing import Signer
+from carnet_crypto.encoding import to_base64url
+from carnet_crypto.headfile import head_to_json
+
+NEWEST = Order("journal.newest", JournalEntry.at.desc(), JournalEntry.id.desc())
+BATCH = 500  # entries of an archive read at a time
+
+
+def visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
+    """Return the one filter on journal entries: for the holder, and delegates who may read it;
+    without those that tell of what the reader may not know of."""
+    read = exists().where(
+        Record.id == JournalEntry.record_id,
+        literal(isinstance(actor, Patient)),
+        record_visible(actor, now, Record.__table__.c, DelegationScope.JOURNAL),
+    )
+    about = any_(JournalEntry.object_ids)
+    is_held = JournalEntry.chain == JournalChain.HELD
+    document = exists().where(
+        JournalEntry.object_kind == ObjectKind.DOCUMENT.value,
+        Document.id == about,
+        concealed(actor, now, Document.__table__.c),
+    )
+    entry = exists().where(
+        is_held,
+        JournalEntry.object_kind == ObjectKind.PROFILE_ENTRY.value,
+        ProfileEntry.id == about,
+        ProfileEntry.hidden_from_holder_until > now,
+    )
+    dose = exists().where(
+        is_held,
+        JournalEntry.object_kind == ObjectKind.IMMUNIZATION.value,
+        ImmunizationSource.immunization_id == about,
+        ImmunizationSource.hidden_from_holder_until > now,
+    )
+    return and_(read, ~or_(document, entry, dose))
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFilter:
+    """Which entries are wanted; every criterion that is given must hold."""
+
+    actions: tuple[JournalAction, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    by_others: bool = False  # not by the reader
+    emergencies: bool = False  # only what was done in an emergency
+
+    def criteria(self, actor: Actor) -> list[ColumnElement[bool]]:
+        """Return the conditions for a WHERE."""
+        wanted: list[ColumnElement[bool]] = []
+        if self.actions:
+            wanted.append(JournalEntry.action.in_([action.value for action in self.actions]))
+        if self.since is not None:
+            wanted.append(JournalEntry.at >= self.since)
+        if self.until is not None:
+            wanted.append(JournalEntry.at < self.until)
+        if self.by_others and isinstance(actor, Patient):
+            wanted.append(JournalEntry.actor_id.is_distinct_from(actor.person_id))
+        if self.emergencies:
+            wanted.append(JournalEntry.is_emergency.is_(True))
+        return wanted
+
+
+def _entries(actor: Actor, work: Work, wanted: JournalFilter) -> Select[JournalEntry]:
+    return select(JournalEntry).where(visible_to(actor, work.now), *wanted.criteria(actor))
+
+
+async def pages(
+    actor: Actor,
+    work: Work,
+    record_ids: Sequence[UUID],
+    request: PageRequest,
+    order: Order,
+    wanted: JournalFilter,
+) -> dict[UUID, Page[JournalEntry]]:
+    """Return a page of the journal of each record."""
+    return await paginate_many(
+        work,
+        _entries(actor, work, wanted),
+        order,
+        request,
+        parent=JournalEntry.record_id,
+        parents=record_ids,
+    )
+
+
+async def counts(
+    actor: Actor, work: Work, record_ids: Sequence[UUID], wanted: JournalFilter
+) -> dict[UUID, int]:
+    """Return how many entries of each journal the actor sees."""
+    rows = _entries(actor, work, wanted)
+    return await count_many(work, rows, parent=JournalEntry.record_id, parents=record_ids)
+
+
+async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, JournalEntry]:
+    """Return those of the entries that the actor sees."""
+    statement = _entries(actor, work, JournalFilter()).where(JournalEntry.id.in_(ids))
+    return {row.id: row for row in await work.session.scalars(statement)}
+
+
+async def actor_names(actor: Actor, work: Work, entry_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return who did what the entries tell of, by name; nobody for what happened by itself."""
+    statement = (
+        select(
+            JournalEntry.id,
+            case(
+                (Person.id.is_not(None), _person_name()),
+                (
+                    Professional.id.is_not(None),
+                    Professional.given_name + " " + Professional.family_name,
+                ),
+                else_=Publisher.name,
+            ),
+        )
+        .outerjoin(
+            Person, and_(JournalEntry.actor_kind == "PATIENT", Person.id == JournalEntry.actor_id)
+        )
+        .outerjoin(
+            Professional,
+            and_(
+                JournalEntry.actor_kind == "PROFESSIONAL",
+                Professional.id == JournalEntry.actor_id,
+            ),
+        )
+        .outerjoin(
+            Publisher,
+            and_(JournalEntry.actor_kind == "PUBLISHER", Publisher.id == JournalEntry.actor_id),
+        )
+        .where(JournalEntry.id.in_(entry_ids), visible_to(actor, work.now))
+    )
+    rows = await work.session.execute(statement)
+    return {id_: name for id_, name in rows if name}
+
+
+def _person_name() -> ColumnElement[str]:
+    family = func.coalesce(Person.used_family_name, Person.birth_family_name)
+    return func.coalesce(Person.given_names[1] + " ", "") + family
+
+
+async def leaf_indexes(actor: Actor, work: Work, entry_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return the places of those of the entries that are sealed and visible."""
+    statement = (
+        select(JournalLeaf.entry_id, JournalLeaf.index)
+        .join(JournalEntry, JournalEntry.id == JournalLeaf.entry_id)
+        .where(JournalLeaf.entry_id.in_(entry_ids), visible_to(actor, work.now))
+    )
+    return {entry_id: index for entry_id, index in await work.session.execute(statement)}
+
+
+async def inclusion_proofs(
+    actor: Actor, work: Work, entry_ids: Collection[UUID], tree_size: int
+) -> dict[UUID, list[bytes]]:
+    """Return for each visible entry the hashes that prove it in the tree of this size; nothing
+    for an entry that is not in that tree."""
+    log_size = await transparency.size(work, LOG)
+    if not 0 < tree_size <= log_size:
+        return {}
+    places = await leaf_indexes(actor, work, entry_ids)
+    inside = {entry_id: index for entry_id, index in places.items() if index < tree_size}
+    proofs = await transparency.inclusion_proofs(work, LOG, list(inside.values()), tree_size)
+    return {entry_id: proofs[index] for entry_id, index in inside.items()}
+
+
+async def archive(
+    actor: Actor, work: Work, record_id: UUID, signer: Signer
+) -> AsyncIterator[bytes]:
+    """Yield the record's journal as a file that proves itself: JSON, as
+    `carnet_client.journal` reads it.
+
+    Entries are in the order of their numbers, chain by chain. One that is not sealed yet has no
+    leaf index and no proof.
+    """
+    head = await transparency.latest_head(work, LOG)
+    told = head_to_json(head, signer.public_key) if head else None
+    yield b'{"head":' + orjson.dumps(told) + b',"entries":['
+    after: tuple[str, int] = ("", 0)
+    separator = b""
+    while True:
+        statement = (
+            _entries(actor, work, JournalFilter())
+            .where(
+                JournalEntry.record_id == record_id,
+                tuple_(cast(JournalEntry.chain, Text), JournalEntry.number) > after,
+            )
+            .order_by(JournalEntry.chain, JournalEntry.number)
+            .limit(BATCH)
+        )
+        entries = list(await work.session.scalars(statement))
+        if not entries:
+            break
+        async for line in _lines(actor, work, entries, head.size if head else 0):
+            yield separator + orjson.dumps(line)
+            separator = b","
+        after = entries[-1].chain.value, entries[-1].number
+        work.session.expunge_all()
+    yield b"]}"
+
+
+async def _lines(
+    actor: Actor, work: Work, entries: Sequence[JournalEntry], tree_size: int
+) -> AsyncIterator[dict[str, Any]]:
+    ids = [entry.id for entry in entries]
+    places = await leaf_indexes(actor, work, ids)
+    proofs = await inclusion_proofs(actor, work, ids, tree_size)
+    for entry in entries:
+        proof = proofs.get(entry.id)
+        yield {
+            "leaf": to_base64url(leaf_bytes(entry)),
+            "leafIndex": places.get(entry.id) if proof is not None else None,
+            "inclusionProof": None if proof is None else [to_base64url(hash_) for hash_ in proof],
+        }
