@@ -23,6 +23,7 @@ from carnet_graphql.connection import (
 )
 from carnet_graphql.context import Info
 from carnet_graphql.documents import Document, DocumentFilterInput, DocumentOrder
+from carnet_graphql.exports import RecordExports
 from carnet_graphql.immunizations import Immunization
 from carnet_graphql.node import Node, load_node, read_id, register_node
 from carnet_graphql.profile import (
@@ -131,7 +132,7 @@ class Profile:
 
 
 @strawberry.type(description="A person's health record.")
-class Record(Node):
+class Record(RecordExports, Node):
     """See `carnet.records.tables.Record`."""
 
     row: strawberry.Private[tables.Record]

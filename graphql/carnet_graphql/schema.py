@@ -6,6 +6,7 @@ import strawberry
 
 from carnet_graphql.assembly import CarnetSchema, build
 from carnet_graphql.document_mutations import DocumentMutation
+from carnet_graphql.export_mutations import ExportMutation
 from carnet_graphql.intake import IntakeMutation
 from carnet_graphql.node import NodeQuery
 from carnet_graphql.people import PeopleQuery
@@ -21,7 +22,7 @@ class Query(PeopleQuery, RecordQuery, NodeQuery):
 
 
 @strawberry.type(description="Everything that can be done. Each field answers with a union.")
-class Mutation(PeopleMutation, ProfileMutation, DocumentMutation, IntakeMutation):
+class Mutation(PeopleMutation, ProfileMutation, DocumentMutation, ExportMutation, IntakeMutation):
     """Root of mutations."""
 
 

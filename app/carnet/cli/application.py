@@ -9,7 +9,7 @@ from functools import partial
 from starlette.applications import Starlette
 
 from carnet.cli.workspace import Workspace
-from carnet.http import content, intake, uploads
+from carnet.http import content, exports, intake, uploads
 from carnet.http.app import create_app
 from carnet.http.services import Services
 from carnet.people.actions import Gate
@@ -41,6 +41,8 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
         gate=Gate(opened.database, passwords, attempts),
     )
     try:
-        yield create_app(services, [*uploads.ROUTES, *content.ROUTES, *intake.ROUTES])
+        yield create_app(
+            services, [*uploads.ROUTES, *content.ROUTES, *exports.ROUTES, *intake.ROUTES]
+        )
     finally:
         passwords.close()
