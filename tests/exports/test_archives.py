@@ -356,7 +356,7 @@ async def assert_failed(database: Database, record_id: UUID, export_id: UUID, co
         archives = select(func.count()).where(Blob.owner.startswith("export:"))
         assert await work.session.scalar(archives) == 0
     last = (await exporting.events(database, record_id))[-1]
-    assert last == ("SYSTEM", "exports.time", {"event": "failed", "code": code})
+    assert last == ("SYSTEM", "exports.system", {"event": "failed", "code": code})
 
 
 @pytest.mark.parametrize("lost", ["account", "record"])
@@ -556,7 +556,7 @@ async def test_an_archive_expires_with_its_bytes(
         assert await work.session.scalar(select(func.count()).select_from(Blob)) == 0
     assert (await exporting.events(database, record_id))[-1] == (
         "SYSTEM",
-        "exports.time",
+        "exports.system",
         {"event": "expired"},
     )
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import re
+import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 from zipfile import ZipFile
@@ -277,3 +281,50 @@ async def test_nobody_else_downloads_it(
         await work.session.execute(update(Record).where(Record.id == record_id).values(state))
     assert await get(url, bearer("holder")) == refused
     assert await downloads(database, record_id) == 0
+
+
+GUIDE = (Path(__file__).parents[2] / "docs/exports.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)
+
+
+async def test_the_guides_example_works_as_it_stands(
+    database: Database,
+    blobs: BlobStore,
+    holder: Patient,
+    record_id: UUID,
+    client: httpx.AsyncClient,
+    tmp_path: Path,
+) -> None:
+    request, follow = blocks("graphql")
+    (command,) = blocks("sh")
+    record = write_id(RecordNode, record_id)
+    asked = await graph.data(database, blobs, holder, request, record=record)
+    id_ = asked["requestExport"]["export"]["id"]
+    await exporting.work_off(database, blobs)
+    export = (await graph.data(database, blobs, holder, follow, export=id_))["node"]
+    assert export["state"] == "READY"
+    if shutil.which("curl") is None:
+        pytest.skip("no curl here")
+    address = str(client.base_url).rstrip("/")
+    given = {"TOKEN": "holder", "CARNET": address, "CONTENT_URL": export["contentUrl"]}
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    (folder / "carnet.zip").write_bytes((await exporting.bytes_of(
+        database, blobs, (await ids(database))[0]))[:1000])  # fmt: skip
+    run = await asyncio.create_subprocess_shell(command, cwd=folder, env={**os.environ, **given})
+    assert await run.wait() == 0
+    with ZipFile(folder / "carnet.zip") as zipped:
+        assert zipped.testzip() is None
+        for name in zipped.namelist():
+            assert f"`{name}`" in GUIDE
+        text = zipped.read("README.txt").decode()
+        for name in zipped.namelist()[1:]:
+            assert text.count(f"\n{name} ") == 2
+
+
+async def ids(database: Database) -> list[UUID]:
+    async with database.read() as work:
+        return list(await work.session.scalars(select(Export.id)))

@@ -28,7 +28,7 @@ EXPIRE = "exports.expire"
 ONLY_HOLDER = "exports.only-holder-or-delegate"
 BY_HOLDER = "exports.holder"
 BY_DELEGATE = "exports.delegate"
-BY_TIME = "exports.time"  # nobody acts: the archive's time is over, or it could not be made
+BY_ITSELF = "exports.system"  # nobody acts: an archive's time is over, or it cannot be made
 
 
 async def request(actor: Actor, work: Work, record_id: UUID) -> Export:
@@ -95,7 +95,7 @@ async def note(
         details: further codes.
     """
     holder = behalf(actor, record.person_id) if actor else None
-    rule = BY_TIME if actor is None else BY_DELEGATE if holder else BY_HOLDER
+    rule = BY_ITSELF if actor is None else BY_DELEGATE if holder else BY_HOLDER
     fact = Fact(
         export.record_id,
         JournalAction.EXPORT,

@@ -30,8 +30,6 @@ def document_shape(
         "type": _coding(document.type_system, document.type_code, document.type_display),
         "formatCode": document.format_code,
         "uniqueId": document.unique_id,
-        "setId": document.set_id,
-        "replaces": document.replaces_unique_id,
         "language": document.language,
         "authors": document.authors,
         "practiceSetting": _coding(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+from carnet.documents import queries as documents
 from carnet.errors import NotFound
 from carnet.exports.writing import array, dumps
 from carnet.people import queries as people
@@ -67,8 +68,10 @@ async def _entries(
         return found.get(record_id)
 
     async for rows in _pages(database, read):
+        async with database.read() as work:
+            seen = await _seen(actor, work, rows)
         for row in rows:
-            yield entry_shape(row)
+            yield entry_shape(row, seen)
 
 
 async def _doses(
@@ -83,8 +86,9 @@ async def _doses(
     async for rows in _pages(database, read):
         async with database.read() as work:
             sources = await records.sources_of(actor, work, [row.id for row in rows])
+            seen = await _seen(actor, work, (one for each in sources.values() for one in each))
         for row in rows:
-            yield dose_shape(row, sources.get(row.id, []))
+            yield dose_shape(row, sources.get(row.id, []), seen)
 
 
 async def _pages(
@@ -136,8 +140,8 @@ def nothing_shape(row: NothingToDeclare) -> dict[str, Any]:
     }
 
 
-def entry_shape(row: ProfileEntry) -> dict[str, Any]:
-    """Return one statement."""
+def entry_shape(row: ProfileEntry, seen: Collection[UUID]) -> dict[str, Any]:
+    """Return one statement; ``seen`` are ids of documents that the actor sees."""
     return {
         "id": str(row.id),
         "label": row.label,
@@ -151,16 +155,18 @@ def entry_shape(row: ProfileEntry) -> dict[str, Any]:
         "details": row.details,
         "version": row.version,
         "updatedAt": row.updated_at,
-        **_stated(row),
+        **_stated(row, seen),
     }
 
 
-def dose_shape(row: Immunization, sources: Sequence[ImmunizationSource]) -> dict[str, Any]:
-    """Return one dose with all who report it."""
+def dose_shape(
+    row: Immunization, sources: Sequence[ImmunizationSource], seen: Collection[UUID]
+) -> dict[str, Any]:
+    """Return one dose with all who report it; ``seen`` are ids of documents."""
     return {
         "id": str(row.id),
         **_vaccination(row),
-        "sources": [{**_vaccination(source), **_stated(source)} for source in sources],
+        "sources": [{**_vaccination(source), **_stated(source, seen)} for source in sources],
     }
 
 
@@ -176,11 +182,19 @@ def _vaccination(row: Immunization | ImmunizationSource) -> dict[str, Any]:
     }
 
 
-def _stated(row: ProfileEntry | ImmunizationSource) -> dict[str, Any]:
+def _stated(row: ProfileEntry | ImmunizationSource, seen: Collection[UUID]) -> dict[str, Any]:
+    """Return who stated it, and the document it was read from where the actor sees that."""
     source = row.source_document_id
     return {
         "statedBy": row.stated_by.value,
-        "statedById": str(row.stated_by_id) if row.stated_by_id else None,
         "statedAt": row.stated_at,
-        "sourceDocumentId": str(source) if source else None,
+        "sourceDocumentId": str(source) if source in seen else None,
     }
+
+
+async def _seen(
+    actor: Actor, work: Work, rows: Iterable[ProfileEntry | ImmunizationSource]
+) -> Collection[UUID]:
+    """Return those of the documents that statements were read from that the actor sees."""
+    ids = {row.source_document_id for row in rows if row.source_document_id is not None}
+    return await documents.by_ids(actor, work, ids) if ids else ()

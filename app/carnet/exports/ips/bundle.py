@@ -163,7 +163,7 @@ class _Summary:
         return self._keep(uuid5(self.id_, said.code), shape, said.display)
 
 
-def _heading(title: str, code: str, display: str) -> Element:
+def _heading(title: str, code: str, display: str | None) -> Element:
     return {"title": title, "code": coded(LOINC, code, display)}
 
 

@@ -24,7 +24,7 @@ class Part:
 
     title: str
     code: str  # LOINC
-    display: str
+    display: str | None
     section: Section
     write: Write | None = None
     wanted: Callable[[ProfileEntry], bool] = lambda _: True
@@ -128,14 +128,14 @@ PARTS = (
     Part(
         "Family History",
         "10157-6",
-        "History of family member diseases note",
+        None,
         Section.FAMILY_HISTORY,
         problems.relative,
     ),
     Part(
         "Stays and Visits",
         "46240-8",
-        "History of Hospitalizations+Outpatient visits note",
+        None,
         Section.STAYS,
         care.stay,
     ),
