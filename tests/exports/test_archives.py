@@ -20,10 +20,11 @@ import pytest
 import world
 from sqlalchemy import URL, func, select, update
 
+from carnet.access.journal import Fact, JournalAction, ObjectKind, write
 from carnet.clock import MovableClock
 from carnet.documents.tables import Document, DocumentCategory, DocumentContent
 from carnet.errors import NotFound, QuotaExceeded, Unauthenticated
-from carnet.exports import actions, queries
+from carnet.exports import actions, jobs, queries
 from carnet.exports.rules import ARCHIVE_LIFE, GIVE_UP_AFTER
 from carnet.exports.tables import Export, ExportState
 from carnet.notifications.tables import Notification
@@ -199,16 +200,23 @@ async def test_a_hidden_document_and_its_facts_are_absent(
     secret = await exporting.deposit(
         database, blobs, holder, record_id, "SECRET", b"SECRET", category=DocumentCategory.CARE_PLAN
     )
+    shown = await exporting.deposit(database, blobs, holder, record_id, "shown", b"shown")
     async with database.write() as work:
         await add_entry(holder, work, record_id, EntryDraft(Section.CONDITIONS, "SECRET"))
         until = {"hidden_from_holder_until": work.now + timedelta(days=30)}
-        await work.session.execute(update(Document).values(until))
+        await work.session.execute(update(Document).where(Document.id == secret).values(until))
         await work.session.execute(update(ProfileEntry).values(until))
+        for ids in ((secret,), (secret, shown)):
+            kind = ObjectKind.DOCUMENT
+            fact = Fact(record_id, JournalAction.READ_DOCUMENT, "test", kind, ids)
+            await write(holder, work, [fact])
     zipped = await exporting.exported(database, blobs, holder, record_id)
     for name in zipped.namelist():
         assert "SECRET" not in name
         assert b"SECRET" not in zipped.read(name)
         assert str(secret).encode() not in zipped.read(name)
+    told = [row["objectIds"] for row in exporting.read(zipped, "journal.json")]
+    assert [str(shown)] in told
 
 
 async def test_a_damaged_content_is_listed_and_the_others_are_there(
@@ -246,6 +254,16 @@ async def test_asking_again_returns_the_one_under_way(
     assert len(await exporting.events(database, record_id)) == 1
     await exporting.work_off(database, blobs)
     assert await exporting.ask(database, holder, record_id) != first
+
+
+async def test_asking_many_times_at_once_makes_one(
+    database: Database, holder: Patient, record_id: UUID
+) -> None:
+    asked = (exporting.ask(database, holder, record_id) for _ in range(8))
+    assert len(set(await asyncio.gather(*asked))) == 1
+    async with database.read() as work:
+        assert await work.session.scalar(select(func.count()).select_from(Export)) == 1
+    assert len(await exporting.events(database, record_id)) == 1
 
 
 async def test_archives_that_wait_are_few(
@@ -582,6 +600,22 @@ async def test_what_may_pass_is_tried_for_a_day_and_then_given_up(
     clock.offset = GIVE_UP_AFTER
     assert await exporting.work_off(database, keyless) == 1
     await assert_failed(database, record_id, export_id, "CONTENT_UNAVAILABLE")
+
+
+async def test_a_record_that_is_too_large_fails_and_leaves_nothing(
+    database: Database,
+    blobs: BlobStore,
+    holder: Patient,
+    record_id: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await exporting.deposit(
+        database, blobs, holder, record_id, "a", os.urandom(20 * 2**20), media_type="image/png"
+    )
+    export_id = await exporting.ask(database, holder, record_id)
+    monkeypatch.setattr(jobs, "ARCHIVE_LIMIT", 10 * 2**20)
+    assert await exporting.work_off(database, blobs) == 1
+    await assert_failed(database, record_id, export_id, "PAYLOAD_TOO_LARGE")
 
 
 async def test_a_record_is_deleted_with_its_archives(

@@ -454,6 +454,13 @@ def test_numbers_keep_their_digits() -> None:
     assert b'"value": 140.00' in dumps(ips.bundle(facts_of(row), id_=ID, at=AT))
 
 
+@pytest.mark.parametrize("section", [one for one in Section if one is not Section.IMMUNIZATIONS])
+def test_a_label_that_cannot_be_shown_and_a_code_that_is_none(section: Section) -> None:
+    row = entry(section, "\x01", codings=[{"system": " a b ", "code": " "}])
+    assert b"{}" not in dumps(ips.bundle(facts_of(row), id_=ID, at=AT))
+    checked(facts_of(row))
+
+
 TEXT = st.text(max_size=40)
 DETAILS = [
     "category",
@@ -506,7 +513,7 @@ def test_whatever_was_stated_makes_a_valid_document(rows: list[ProfileEntry]) ->
     read(orjson.dumps(checked(facts_of(*rows))))
 
 
-@pytest.mark.parametrize("folder", ["ips", "us-core"])
+@pytest.mark.parametrize("folder", ["ips", "us-core", "synthea-r4", "fr-fhir-eprescription"])
 async def test_summaries_of_real_records_are_valid(
     database: Database, blobs: BlobStore, samples: Path, folder: str
 ) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from carnet.access.tables import DelegationScope
 from carnet.documents import queries as documents
-from carnet.documents.tables import Document, DocumentContent
+from carnet.documents.tables import Document
 from carnet.errors import ContentCorrupted
 from carnet.exports import building, ips, profile, queries
 from carnet.exports.building import Begun
@@ -36,6 +36,8 @@ PROFILE = "profile.json"
 LISTING = "documents/index.json"
 JOURNAL = "journal.json"
 
+_File = AsyncGenerator[bytes, None]
+
 
 class Archive:
     """One archive in the making."""
@@ -46,8 +48,8 @@ class Archive:
         self._begun = begun
         self._actor = begun.actor
         self._record_id = begun.record_id
-        self._at = begun.requested_at  # the time of every file but the documents
-        self._files: dict[tuple[UUID, int], str | None] = {}  # None: it cannot be read
+        self._at = begun.begun_at  # the time of every file but the documents
+        self._names: dict[tuple[UUID, int], str | None] = {}  # None: it cannot be read
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of the archive.
@@ -57,28 +59,28 @@ class Archive:
             ContentUnavailable: the blob store does not answer.
         """
         with closing(ZipStream()) as zipped:
-            async for piece in self._entries(zipped):
-                yield piece
+            async with aclosing(self._files_of(zipped)) as files:
+                async for file in files:
+                    async with aclosing(file):
+                        async for piece in file:
+                            yield piece
             yield zipped.end()
 
-    async def _entries(self, zipped: ZipStream) -> AsyncIterator[bytes]:
-        async for piece in zipped.add(README, _once(readme(self._at)), self._at):
-            yield piece
-        async for piece in zipped.add(SUMMARY, _once(await self._summary()), self._at):
-            yield piece
-        async for piece in zipped.add(PROFILE, self._profile(), self._at):
-            yield piece
-        async with aclosing(self._contents(zipped)) as contents:
-            async for piece in contents:
-                yield piece
-        async for piece in zipped.add(LISTING, array(self._listing()), self._at):
-            yield piece
+    async def _files_of(self, zipped: ZipStream) -> AsyncGenerator[_File, None]:
+        """Yield the files in their order, each as the bytes that the ZIP grows by."""
+        yield zipped.add(README, _once(readme(self._at)), self._at)
+        yield zipped.add(SUMMARY, _once(await self._summary()), self._at)
+        yield zipped.add(PROFILE, self._profile(), self._at)
+        async for page in self._pages(documents.DocumentFilter()):
+            for document in page:
+                async for file in self._contents(zipped, document):
+                    yield file
+        yield zipped.add(LISTING, self._listing(), self._at)
         async with self._database.read() as work:
             scope = DelegationScope.JOURNAL
             has_journal = await queries.covers(self._actor, work, self._record_id, scope)
         if has_journal:
-            async for piece in zipped.add(JOURNAL, self._journal(), self._at):
-                yield piece
+            yield zipped.add(JOURNAL, self._journal(), self._at)
 
     async def _step(self, done: int = 1) -> None:
         async with self._database.write() as work:
@@ -91,75 +93,69 @@ class Archive:
         await self._step()
         return dumps(summary)
 
-    async def _profile(self) -> AsyncIterator[bytes]:
+    async def _profile(self) -> AsyncGenerator[bytes, None]:
         async for piece in profile.pieces(self._database, self._actor, self._record_id, self._at):
             yield piece
         await self._step()
 
-    async def _journal(self) -> AsyncIterator[bytes]:
+    async def _journal(self) -> AsyncGenerator[bytes, None]:
         await self._step(0)
         async with self._database.read() as work:
             async for piece in journal_archive(self._actor, work, self._record_id):
                 yield piece
         await self._step()
 
-    async def _contents(self, zipped: ZipStream) -> AsyncGenerator[bytes, None]:
-        """Add the contents of all current documents."""
-        async for page in self._pages(documents.DocumentFilter()):
-            for document in page:
-                async with self._database.write() as work:
-                    await building.step(work, self._begun)
-                    found = await documents.contents_of(self._actor, work, [document.id])
-                for content, blob in found.get(document.id, ()):
-                    async for piece in self._content(zipped, document, content, blob):
-                        yield piece
-
-    async def _content(
-        self, zipped: ZipStream, document: Document, content: DocumentContent, blob: Blob
-    ) -> AsyncIterator[bytes]:
-        """Add one content, unless it is damaged: then it is only listed, as unreadable."""
-        key = document.id, content.part
-        size = blob.size_bytes or 0
-        name = entry_name(document, content)
-        try:
-            held = await self._verified(blob, size)
-        except ContentCorrupted:
-            self._files[key] = None
-            return
-        source = _once(held) if held is not None else self._blobs.read(blob)
-        async with aclosing(source) as pieces:
-            async for piece in zipped.add(
-                name,
-                pieces,
+    async def _contents(self, zipped: ZipStream, document: Document) -> AsyncIterator[_File]:
+        """Yield the contents of a document. A damaged one is only listed, as unreadable."""
+        async with self._database.write() as work:
+            await building.step(work, self._begun)
+            found = await documents.contents_of(self._actor, work, [document.id])
+        for content, blob in found.get(document.id, ()):
+            key = document.id, content.part
+            try:
+                held = await self._verified(blob)
+            except ContentCorrupted:
+                self._names[key] = None
+                continue
+            self._names[key] = entry_name(document, content)
+            yield zipped.add(
+                entry_name(document, content),
+                self._blobs.read(blob) if held is None else _once(held),
                 document.sort_at,
-                size_bytes=size,
+                size_bytes=blob.size_bytes or 0,
                 is_compressed=is_worth_compressing(content.media_type),
-            ):
-                yield piece
-        self._files[key] = name
+            )
 
-    async def _verified(self, blob: Blob, size: int) -> bytes | None:
+    async def _verified(self, blob: Blob) -> bytes | None:
         """Read a content to its end, so that no file of the archive breaks off in the middle.
 
         Returns:
             The content when it is small, else None.
+
+        Raises:
+            ContentCorrupted: it is not what was stored.
         """
         held = bytearray()
+        size = blob.size_bytes or 0
         async with aclosing(self._blobs.read(blob)) as pieces:
             async for piece in pieces:
                 if size <= SMALL:
                     held += piece
         return bytes(held) if size <= SMALL else None
 
-    async def _listing(self) -> AsyncIterator[dict[str, object]]:
+    async def _listing(self) -> AsyncGenerator[bytes, None]:
+        async for piece in array(self._listed()):
+            yield piece
+        await self._step()
+
+    async def _listed(self) -> AsyncIterator[dict[str, object]]:
         """Yield what is known of each document, former versions too."""
         async for page in self._pages(documents.DocumentFilter(with_former=True)):
             async with self._database.read() as work:
                 ids = [document.id for document in page]
                 contents = await documents.contents_of(self._actor, work, ids)
             for document in page:
-                yield document_shape(document, contents.get(document.id, []), self._files)
-        await self._step()
+                yield document_shape(document, contents.get(document.id, []), self._names)
 
     async def _pages(self, wanted: documents.DocumentFilter) -> AsyncIterator[list[Document]]:
         after: str | None = None

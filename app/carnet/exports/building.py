@@ -46,6 +46,7 @@ class Begun:
     export_id: UUID
     record_id: UUID
     requested_at: datetime
+    begun_at: datetime
     actor: Patient
 
 
@@ -71,7 +72,7 @@ async def begin(work: Work, export_id: UUID) -> Begun | None:
     export.steps_done = 0
     export.steps_total = OTHER_STEPS + counted.get(export.record_id, 0)
     await work.session.flush()
-    return Begun(export.id, export.record_id, export.requested_at, actor)
+    return Begun(export.id, export.record_id, export.requested_at, work.now, actor)
 
 
 async def step(work: Work, begun: Begun, *, done: int = 1) -> None:

@@ -9,8 +9,10 @@ not seek find the end of a deflated content, and not that of a stored one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import IO, Any, cast
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -45,21 +47,24 @@ class ZipStream:
     def __init__(self) -> None:
         self._outlet = _Outlet()
         self._zip = ZipFile(cast("IO[bytes]", self._outlet), "w", ZIP_DEFLATED, allowZip64=True)
+        self._file: IO[bytes] = BytesIO()  # the one being added
 
     async def add(
         self,
         name: str,
-        content: AsyncIterable[bytes],
+        content: AsyncGenerator[bytes, None],
         at: datetime,
         *,
         size_bytes: int = 0,
         is_compressed: bool = True,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Add a file and yield the bytes that the ZIP has grown by.
+
+        One file is added at a time, to its end.
 
         Args:
             name: its path in the ZIP; no other file has it.
-            content: its bytes.
+            content: its bytes; closed in any case.
             at: its time.
             size_bytes: as far as known beforehand; from 2 GiB on it decides on 64-bit fields.
             is_compressed: False where compressing would gain nothing.
@@ -72,13 +77,14 @@ class ZipStream:
         if not is_compressed:
             cast(Any, info)._compresslevel = 0  # has no public name before Python 3.13
         batch = bytearray()
-        with self._zip.open(info, "w") as file:
-            async for piece in content:
-                batch += piece
-                if len(batch) >= BATCH_BYTES:
-                    yield await asyncio.to_thread(self._write, file, bytes(batch))
-                    batch.clear()
-            file.write(batch)
+        async with aclosing(content):
+            with self._zip.open(info, "w") as self._file:
+                async for piece in content:
+                    batch += piece
+                    if len(batch) >= BATCH_BYTES:
+                        yield await asyncio.to_thread(self._write, bytes(batch))
+                        batch.clear()
+                self._file.write(batch)
         yield self._outlet.take()
 
     def end(self) -> bytes:
@@ -88,8 +94,9 @@ class ZipStream:
 
     def close(self) -> None:
         """Let it go, finished or not."""
+        self._file.close()
         self._zip.close()
 
-    def _write(self, file: IO[bytes], batch: bytes) -> bytes:
-        file.write(batch)
+    def _write(self, batch: bytes) -> bytes:
+        self._file.write(batch)
         return self._outlet.take()

@@ -18,6 +18,7 @@ ABSENT_UNKNOWN = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips"
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
 URI = "urn:ietf:rfc:3986"  # the system of identifiers that are URIs themselves
+NAMELESS = "?"  # a label of signs that cannot be shown
 DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
@@ -56,7 +57,13 @@ def reference(id_: UUID) -> Element:
 
 def concept(text: str | None, codings: Sequence[Mapping[str, Any]] = ()) -> Element:
     """Return a CodeableConcept: the words as stated, and every coding."""
-    return without_nothing({"coding": [coding(item) for item in codings], "text": words(text)})
+    given = [found for item in codings if (found := coding(item))]
+    return without_nothing({"coding": given, "text": words(text)})
+
+
+def named(label: str, codings: Sequence[Mapping[str, Any]] = ()) -> Element:
+    """Return the CodeableConcept of a statement's label, which is never without words."""
+    return concept(words(label) or NAMELESS, codings)
 
 
 def coding(item: Mapping[str, Any]) -> Element:
@@ -128,9 +135,11 @@ def narrative(*blocks: str) -> Element:
 
 def paragraph(text: str) -> str:
     """Return a paragraph of XHTML."""
-    return f"<p>{escape(words(text) or '')}</p>"
+    return f"<p>{escape(words(text) or NAMELESS)}</p>"
 
 
 def listed(items: Iterable[str]) -> str:
     """Return a list of XHTML."""
-    return "<ul>" + "".join(f"<li>{escape(words(item) or '')}</li>" for item in items) + "</ul>"
+    return (
+        "<ul>" + "".join(f"<li>{escape(words(item) or NAMELESS)}</li>" for item in items) + "</ul>"
+    )

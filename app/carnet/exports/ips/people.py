@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 from carnet.exports.facts import Facts
 from carnet.exports.ips.elements import (
+    NAMELESS,
     Element,
     narrative,
     paragraph,
@@ -51,7 +52,7 @@ def patient(facts: Facts) -> Element:
         **death,
         "contact": [_contact(row) for row in present(facts, Section.ENTOURAGE)],
         "generalPractitioner": [
-            {**reference(row.id), "display": words(row.label) or "?"}
+            {**reference(row.id), "display": words(row.label) or NAMELESS}
             for row in present(facts, Section.ATTENDING_DOCTOR)
         ],
     }
@@ -73,7 +74,7 @@ def practitioner(row: ProfileEntry) -> Element:
         "id": str(row.id),
         "text": narrative(paragraph(row.label)),
         "identifier": [{"system": RPPS, "value": token(rpps)}] if rpps else None,
-        "name": [{"text": words(row.label) or "?"}],
+        "name": [{"text": words(row.label) or NAMELESS}],
         "telecom": _phone(details.get("phone")),
         "address": [{"text": place} for place in [words(details.get("location"))] if place],
     }
@@ -118,7 +119,7 @@ def _contact(row: ProfileEntry) -> Element:
     return without_nothing(
         {
             "relationship": texts(details.get("relationship"), details.get("role")),
-            "name": {"text": words(row.label) or "?"},
+            "name": {"text": words(row.label) or NAMELESS},
             "telecom": _phone(details.get("phone")),
             "period": period(row.started_on, row.ended_on),
         }

@@ -9,6 +9,7 @@ from carnet.exports.ips.elements import (
     Element,
     coded,
     concept,
+    named,
     notes,
     period,
     reference,
@@ -42,7 +43,7 @@ def allergy(row: ProfileEntry, patient_id: UUID) -> Element:
         "clinicalStatus": _clinical_status(row, "allergyintolerance-clinical"),
         "category": list(dict.fromkeys(item for item in said if item in CATEGORIES)),
         "criticality": criticality if is_known else None,
-        "code": concept(row.label, row.codings),
+        "code": named(row.label, row.codings),
         "patient": reference(patient_id),
         "onsetDateTime": row.started_on and row.started_on.text,
         "note": notes(
@@ -69,7 +70,7 @@ def condition(row: ProfileEntry, patient_id: UUID) -> Element:
         "clinicalStatus": _clinical_status(row, "condition-clinical"),
         "category": texts(details.get("category")),
         "severity": concept(details.get("severity")),
-        "code": concept(row.label, row.codings),
+        "code": named(row.label, row.codings),
         "bodySite": texts(details.get("bodySite")),
         "subject": reference(patient_id),
         "onsetDateTime": row.started_on and row.started_on.text,
@@ -90,7 +91,7 @@ def relative(row: ProfileEntry, patient_id: UUID) -> Element:
             {
                 name: value
                 for name, value in {
-                    "code": concept(row.label, row.codings),
+                    "code": named(row.label, row.codings),
                     "onsetPeriod": period(row.started_on, row.ended_on),
                     "note": notes(row.note),
                 }.items()
