@@ -48,3 +48,13 @@ def test_every_rule_of_access_is_in_its_guide() -> None:
     guide = (ROOT / "docs/access.md").read_text()
     listed = dict(re.findall(r"^\| `([a-z.-]+)` \| (.+) \|$", guide, re.MULTILINE))
     assert listed == RULES
+
+
+def test_every_rule_that_the_server_names_has_a_meaning() -> None:
+    named: set[str] = set()
+    for path in (ROOT / "app/carnet").rglob("*.py"):
+        text = path.read_text()
+        named.update(re.findall(r'AccessDenied\(\s*"([a-z.-]+)"', text))
+        named.update(re.findall(r'Fact\([^()]*?"([a-z]+(?:-[a-z]+)*\.[a-z.-]+)"', text))
+    assert len(named) > 20
+    assert named <= set(RULES)

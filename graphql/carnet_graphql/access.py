@@ -62,7 +62,7 @@ class AccessRule:
         """Return the rule of a decision."""
         return cls(
             code=decision.rule,
-            meaning=RULES[decision.rule],
+            meaning=RULES.get(decision.rule, decision.rule),  # of an older version
             is_emergency=decision.is_emergency,
         )
 

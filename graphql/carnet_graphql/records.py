@@ -26,6 +26,7 @@ from carnet_graphql.context import Info
 from carnet_graphql.delegations import patient_of
 from carnet_graphql.documents import Document, DocumentFilterInput, DocumentOrder
 from carnet_graphql.explaining import RecordPreview
+from carnet_graphql.exports import RecordExports
 from carnet_graphql.immunizations import Immunization
 from carnet_graphql.journal import RecordJournal
 from carnet_graphql.node import Node, load_node, read_id, register_node
@@ -135,7 +136,7 @@ class Profile:
 
 
 @strawberry.type(description="A person's health record.")
-class Record(RecordAccessFields, RecordPreview, RecordJournal, Node):
+class Record(RecordAccessFields, RecordPreview, RecordJournal, RecordExports, Node):
     """See `carnet.records.tables.Record`."""
 
     row: strawberry.Private[tables.Record]

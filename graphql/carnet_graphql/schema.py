@@ -9,6 +9,7 @@ from carnet_graphql.assembly import CarnetSchema, build
 from carnet_graphql.delegations import DelegationMutation
 from carnet_graphql.document_mutations import DocumentMutation
 from carnet_graphql.explaining import ExplainingQuery
+from carnet_graphql.export_mutations import ExportMutation
 from carnet_graphql.intake import IntakeMutation
 from carnet_graphql.journal import JournalQuery
 from carnet_graphql.lifecycle_mutations import LifecycleMutation
@@ -30,6 +31,7 @@ class Mutation(
     PeopleMutation,
     ProfileMutation,
     DocumentMutation,
+    ExportMutation,
     AccessMutation,
     DelegationMutation,
     IntakeMutation,

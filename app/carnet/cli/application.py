@@ -9,7 +9,7 @@ from functools import partial
 from starlette.applications import Starlette
 
 from carnet.cli.workspace import Workspace
-from carnet.http import content, intake, proofs, uploads
+from carnet.http import content, exports, intake, proofs, uploads
 from carnet.http.app import create_app
 from carnet.http.services import Services
 from carnet.people.actions import Gate
@@ -43,7 +43,14 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
     )
     try:
         yield create_app(
-            services, [*uploads.ROUTES, *content.ROUTES, *intake.ROUTES, *proofs.ROUTES]
+            services,
+            [
+                *uploads.ROUTES,
+                *content.ROUTES,
+                *exports.ROUTES,
+                *intake.ROUTES,
+                *proofs.ROUTES,
+            ],
         )
     finally:
         passwords.close()

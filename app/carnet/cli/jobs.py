@@ -16,6 +16,7 @@ import carnet.records.deletion
 from carnet.access import sealing
 from carnet.cli.workspace import Workspace
 from carnet.documents import announcements
+from carnet.exports import jobs as exports
 from carnet.records import transitions
 from carnet.records.transitions import Eraser
 from carnet.store.database import Database
@@ -41,6 +42,7 @@ def handlers(opened: Workspace) -> dict[str, Handler]:
 
     return {
         sealing.JOB: seal,
+        **exports.handlers(opened.blobs, opened.signer.public_key),
         transitions.JOB: _transitions,
         announcements.JOB: _announcements,
     }

@@ -38,7 +38,6 @@ from carnet.records.tables import ImmunizationSource, ProfileEntry, Record
 from carnet.store import transparency
 from carnet.store.database import Work
 from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_many
-from carnet.store.signing import Signer
 from carnet_crypto.encoding import to_base64url
 from carnet_crypto.headfile import head_to_json
 
@@ -203,7 +202,7 @@ async def inclusion_proofs(
 
 
 async def archive(
-    actor: Actor, work: Work, record_id: UUID, signer: Signer
+    actor: Actor, work: Work, record_id: UUID, public_key: bytes
 ) -> AsyncIterator[bytes]:
     """Yield the record's journal as a file that proves itself: JSON, as
     `carnet_client.journal` reads it.
@@ -212,7 +211,7 @@ async def archive(
     leaf index and no proof.
     """
     head = await transparency.latest_head(work, LOG)
-    told = head_to_json(head, signer.public_key) if head else None
+    told = head_to_json(head, public_key) if head else None
     yield b'{"head":' + orjson.dumps(told) + b',"entries":['
     after: tuple[str, int] = ("", 0)
     separator = b""

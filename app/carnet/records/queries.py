@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from carnet.access.filters import candidates, profile_visible, record_visible, source_visible
@@ -56,13 +56,14 @@ def entries_visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
         _profile_visible(actor, now, ProfileEntry.record_id),
         ProfileEntry.removed_at.is_(None),
         source_visible(actor, now, ProfileEntry.source_document_id),
+        _told(actor, now, ProfileEntry.hidden_from_holder_until),
     )
 
 
 def sources_visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
     """Return the filter on reports of doses: not those of a document that the actor cannot see."""
     return and_(
-        source_visible(actor, now, ImmunizationSource.source_document_id),
+        _report_visible(actor, now),
         exists().where(
             Immunization.id == ImmunizationSource.immunization_id,
             _profile_visible(actor, now, Immunization.record_id),
@@ -70,13 +71,26 @@ def sources_visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
     )
 
 
+def _report_visible(actor: Actor, now: datetime) -> ColumnElement[bool]:
+    return and_(
+        source_visible(actor, now, ImmunizationSource.source_document_id),
+        _told(actor, now, ImmunizationSource.hidden_from_holder_until),
+    )
+
+
+def _told(
+    actor: Actor, now: datetime, until: InstrumentedAttribute[datetime | None]
+) -> ColumnElement[bool]:
+    """Return whether the actor may know of a fact that is hidden from its holder until then."""
+    return or_(until.is_(None), until <= now) if isinstance(actor, Patient) else true()
+
+
 def immunizations_visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
     """Return the filter on doses: of a visible profile, with at least one visible report."""
     return and_(
         _profile_visible(actor, now, Immunization.record_id),
         exists().where(
-            ImmunizationSource.immunization_id == Immunization.id,
-            source_visible(actor, now, ImmunizationSource.source_document_id),
+            ImmunizationSource.immunization_id == Immunization.id, _report_visible(actor, now)
         ),
     )
 
@@ -147,7 +161,7 @@ async def _keep_secrets(actor: Actor, work: Work, rows: dict[UUID, Immunization]
     """Make doses the sum of the reports that the actor sees, as if the others had not come."""
     hidden = select(ImmunizationSource.immunization_id).where(
         ImmunizationSource.immunization_id.in_(rows),
-        ~source_visible(actor, work.now, ImmunizationSource.source_document_id),
+        ~_report_visible(actor, work.now),
     )
     ids = set(await work.session.scalars(hidden))
     if not ids:
