@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from carnet.access.rules import RULES
+from carnet.access.verifying import Problem
 from carnet.intake.formats import READERS
 from carnet.intake.model import Flag, Reason
 from carnet.intake.receipt import Outcome
@@ -48,6 +49,12 @@ def test_every_rule_of_access_is_in_its_guide() -> None:
     guide = (ROOT / "docs/access.md").read_text()
     listed = dict(re.findall(r"^\| `([a-z.-]+)` \| (.+) \|$", guide, re.MULTILINE))
     assert listed == RULES
+
+
+def test_operators_find_every_problem_of_a_journal() -> None:
+    guide = (ROOT / "docs/journal.md").read_text()
+    listed = set(re.findall(r"^\| `([A-Z_]+)`", guide, re.MULTILINE))
+    assert listed == {problem.value for problem in Problem}
 
 
 def test_every_rule_that_the_server_names_has_a_meaning() -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from secrets import token_bytes
+from secrets import randbelow, token_bytes
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
+from carnet.access.care_team import name_member
+from carnet.access.delegations import register_parent
+from carnet.access.locating import Grantee
+from carnet.access.tables import CareTeamRole
+from carnet.documents.tables import DepositorKind, Document, DocumentCategory, DocumentStatus
 from carnet.people import tables as people
-from carnet.people.actor import Assurance, Patient, Publisher
+from carnet.people.actor import CONSOLE, Assurance, Patient, Professional, Publisher
 from carnet.records.tables import Record, RecordState
 from carnet.store.database import Database
 from carnet.values import PartialDate
@@ -19,14 +25,18 @@ def a_patient() -> Patient:
     return Patient(uuid4(), uuid4(), Assurance.SANDBOX)
 
 
-async def holder(database: Database, state: RecordState = RecordState.OPEN) -> Patient:
+async def holder(
+    database: Database,
+    state: RecordState = RecordState.OPEN,
+    birth_date: PartialDate = PartialDate("1980-05-04"),  # noqa: B008 — frozen
+) -> Patient:
     """Return a patient with an account and a record in this state."""
     async with database.write() as work:
         person = people.Person(
             id=work.new_id(),
             birth_family_name="DUPONT",
             given_names=["Alix"],
-            birth_date=PartialDate("1980-05-04"),
+            birth_date=birth_date,
             sex=people.Sex.FEMALE,
             created_at=work.now,
         )
@@ -66,3 +76,95 @@ async def publisher(database: Database, *, may_register: bool = True) -> Publish
         )
         work.session.add(row)
         return Publisher(row.id)
+
+
+async def organization(database: Database, *, is_regulation_centre: bool = False) -> UUID:
+    """Return an organization."""
+    async with database.write() as work:
+        row = people.Organization(
+            id=work.new_id(),
+            name="Cabinet",
+            is_regulation_centre=is_regulation_centre,
+            created_at=work.now,
+        )
+        work.session.add(row)
+        return row.id
+
+
+async def professional(
+    database: Database, profession: str = "10", organization_id: UUID | None = None
+) -> Professional:
+    """Return a professional with an account."""
+    async with database.write() as work:
+        row = people.Professional(
+            id=work.new_id(),
+            rpps=str(randbelow(9 * 10**10) + 10**10),
+            family_name="BERNARD",
+            given_name="Sophie",
+            profession_code=profession,
+            organization_id=organization_id,
+            created_at=work.now,
+        )
+        work.session.add(row)
+        await work.session.flush()
+        account = people.Account(
+            id=work.new_id(),
+            kind=people.AccountKind.PROFESSIONAL,
+            professional_id=row.id,
+            login=f"{uuid4()}@example.org",
+            created_at=work.now,
+        )
+        work.session.add(account)
+        return Professional(row.id, account.id, Assurance.SANDBOX)
+
+
+async def care_team(
+    database: Database,
+    holder: Patient,
+    professional: Professional,
+    role: CareTeamRole = CareTeamRole.MEMBER,
+) -> UUID:
+    """Let the holder name a professional to the care team."""
+    record_id = await record_of(database, holder)
+    async with database.write() as work:
+        grantee = Grantee(professional_id=professional.professional_id)
+        return await name_member(holder, work, record_id, grantee, role)
+
+
+async def parent_of(database: Database, parent: Patient, child: Patient) -> None:
+    """Make somebody the parent of a minor."""
+    async with database.write() as work:
+        await register_parent(CONSOLE, work, child.person_id, parent.person_id)
+
+
+async def document(
+    database: Database, record_id: UUID, *, title: str = "Bilan", **values: Any
+) -> UUID:
+    """Store a document of a publisher, without content, and return its id."""
+    sender = await publisher(database)
+    async with database.write() as work:
+        id_ = work.new_id()
+        row = Document(
+            **{
+                "id": id_,
+                "record_id": record_id,
+                "lineage_id": id_,
+                "status": DocumentStatus.CURRENT,
+                "depositor": DepositorKind.PUBLISHER,
+                "publisher_id": sender.publisher_id,
+                "unique_id": str(id_),
+                "content_key": id_.bytes * 2,
+                "category": DocumentCategory.REPORT,
+                "type_code": "34105-7",
+                "title": title,
+                "confidentiality_codes": [],
+                "author_text": "",
+                "flags": [],
+                "sort_at": work.now,
+                "deposited_at": work.now,
+                "updated_at": work.now,
+                **values,
+            }
+        )
+        work.session.add(row)
+        return id_
