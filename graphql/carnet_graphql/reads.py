@@ -28,6 +28,7 @@ from carnet.documents.tables import Document
 from carnet.errors import RightsChanged
 from carnet.people.actor import Actor, Anonymous, Operator, Publisher
 from carnet.people.tables import Person
+from carnet.records.queries import held_facts
 from carnet.records.tables import Immunization, NothingToDeclare, ProfileEntry, Record
 from carnet.store.database import Database, Work
 from carnet.store.keyset import Page
@@ -95,7 +96,17 @@ class Reads:
             for record_id in await _records_of(work, persons):
                 rows[record_id, KINDS[Record]][record_id] = None
             deciding = await Deciding.on(actor, work, {record_id for record_id, _ in rows})
-            await write(actor, work, _facts(deciding, rows))
+            held = await held_facts(actor, work, self._facts_read(rows))
+            await write(actor, work, _facts(deciding, rows, held))
+
+    @staticmethod
+    def _facts_read(rows: dict[tuple[UUID, Kind], dict[UUID, DocumentFacts | None]]) -> list[UUID]:
+        return [
+            object_id
+            for (_, kind), objects in rows.items()
+            if kind[1] is JournalAction.READ_PROFILE
+            for object_id in objects
+        ]
 
 
 async def _records_of(work: Work, person_ids: set[UUID]) -> list[UUID]:
@@ -108,7 +119,9 @@ async def _records_of(work: Work, person_ids: set[UUID]) -> list[UUID]:
 
 
 def _facts(
-    deciding: Deciding, rows: dict[tuple[UUID, Kind], dict[UUID, DocumentFacts | None]]
+    deciding: Deciding,
+    rows: dict[tuple[UUID, Kind], dict[UUID, DocumentFacts | None]],
+    held: set[UUID],
 ) -> list[Fact]:
     grouped: dict[tuple[UUID, Kind, str, bool, bool], list[UUID]] = defaultdict(list)
     for (record_id, kind), objects in rows.items():
@@ -116,7 +129,7 @@ def _facts(
             decision = deciding.decide(kind[0], record_id, document)
             if not decision.is_allowed:
                 raise RightsChanged()
-            is_held = document is not None and deciding.is_held(document)
+            is_held = object_id in held or (document is not None and deciding.is_held(document))
             key = (record_id, kind, decision.rule, decision.is_emergency, is_held)
             grouped[key].append(object_id)
     return [
