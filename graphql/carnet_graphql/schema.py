@@ -8,20 +8,30 @@ from carnet_graphql.assembly import CarnetSchema, build
 from carnet_graphql.document_mutations import DocumentMutation
 from carnet_graphql.intake import IntakeMutation
 from carnet_graphql.node import NodeQuery
+from carnet_graphql.notifications import NotificationMutation
+from carnet_graphql.operators import OperatorMutation, OperatorQuery
 from carnet_graphql.people import PeopleQuery
 from carnet_graphql.people_mutations import PeopleMutation
 from carnet_graphql.profile import SECTION_TYPES
 from carnet_graphql.profile_mutations import ProfileMutation
 from carnet_graphql.records import RecordQuery
+from carnet_graphql.statistics import StatisticsQuery
 
 
 @strawberry.type(description="Everything that can be asked.")
-class Query(PeopleQuery, RecordQuery, NodeQuery):
+class Query(PeopleQuery, RecordQuery, StatisticsQuery, OperatorQuery, NodeQuery):
     """Root of queries."""
 
 
 @strawberry.type(description="Everything that can be done. Each field answers with a union.")
-class Mutation(PeopleMutation, ProfileMutation, DocumentMutation, IntakeMutation):
+class Mutation(
+    PeopleMutation,
+    ProfileMutation,
+    DocumentMutation,
+    IntakeMutation,
+    NotificationMutation,
+    OperatorMutation,
+):
     """Root of mutations."""
 
 
