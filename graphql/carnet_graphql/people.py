@@ -33,6 +33,7 @@ from carnet_graphql.context import Info
 from carnet_graphql.delegations import PatientDelegations
 from carnet_graphql.lifecycle import PatientLifecycle
 from carnet_graphql.node import Node, load_node, register_node
+from carnet_graphql.notifications import ViewerNotifications
 from carnet_graphql.records import Record
 
 PROFESSIONS = "urn:oid:1.2.250.1.71.1.2.7"  # TRE_G15
@@ -119,7 +120,7 @@ register_node(Organization, queries.organizations, Organization.of)
 
 
 @strawberry.type(description="A person who has a record: patient, holder.")
-class Patient(PatientLifecycle, PatientDelegations, Node):
+class Patient(PatientLifecycle, PatientDelegations, ViewerNotifications, Node):
     """See `carnet.people.tables.Person`."""
 
     row: strawberry.Private[tables.Person]
@@ -186,7 +187,7 @@ register_node(Patient, records_queries.persons, Patient.of)
 
 
 @strawberry.type(description="A registered health professional.")
-class Professional(Node):
+class Professional(ViewerNotifications, Node):
     """See `carnet.people.tables.Professional`."""
 
     row: strawberry.Private[tables.Professional]
@@ -300,7 +301,7 @@ class Publisher:
 
 
 @strawberry.type(description="Somebody who runs the service and sees no health data.")
-class Operator:
+class Operator(ViewerNotifications):
     """An operator has no data of their own."""
 
     assurance: Assurance = strawberry.field(description="How they proved who they are.")

@@ -24,6 +24,7 @@ from carnet.access.lists import SettingsView
 from carnet.access.queries import document_facts
 from carnet.access.rules import Action
 from carnet.access.tables import Block, CareTeamMember, Consent, EmergencyAccess
+from carnet.access.volume import keep, reached
 from carnet.documents.tables import Document
 from carnet.errors import RightsChanged
 from carnet.people.actor import Actor, Anonymous, Operator, Publisher
@@ -85,6 +86,7 @@ class Reads:
 
         Raises:
             RightsChanged: something of it is no longer allowed.
+            RateLimited: the actor reaches far more patients than their profession needs.
         """
         if isinstance(actor, Anonymous | Publisher | Operator):
             return
@@ -97,7 +99,16 @@ class Reads:
                 rows[record_id, KINDS[Record]][record_id] = None
             deciding = await Deciding.on(actor, work, {record_id for record_id, _ in rows})
             held = await held_facts(actor, work, self._facts_read(rows))
-            await write(actor, work, _facts(deciding, rows, held))
+            facts = _facts(deciding, rows, held)
+            pace = await reached(
+                actor,
+                work,
+                {fact.record_id for fact in facts},
+                is_emergency=all(fact.is_emergency for fact in facts),
+            )
+            if not pace.is_refused:
+                await write(actor, work, facts)
+        await keep(pace)
 
     @staticmethod
     def _facts_read(rows: dict[tuple[UUID, Kind], dict[UUID, DocumentFacts | None]]) -> list[UUID]:

@@ -14,15 +14,26 @@ from carnet_graphql.intake import IntakeMutation
 from carnet_graphql.journal import JournalQuery
 from carnet_graphql.lifecycle_mutations import LifecycleMutation
 from carnet_graphql.node import NodeQuery
+from carnet_graphql.notifications import NotificationMutation
+from carnet_graphql.operators import OperatorMutation, OperatorQuery
 from carnet_graphql.people import PeopleQuery
 from carnet_graphql.people_mutations import PeopleMutation
 from carnet_graphql.profile import SECTION_TYPES
 from carnet_graphql.profile_mutations import ProfileMutation
 from carnet_graphql.records import RecordQuery
+from carnet_graphql.statistics import StatisticsQuery
 
 
 @strawberry.type(description="Everything that can be asked.")
-class Query(PeopleQuery, RecordQuery, ExplainingQuery, JournalQuery, NodeQuery):
+class Query(
+    PeopleQuery,
+    RecordQuery,
+    ExplainingQuery,
+    JournalQuery,
+    StatisticsQuery,
+    OperatorQuery,
+    NodeQuery,
+):
     """Root of queries."""
 
 
@@ -36,6 +47,8 @@ class Mutation(
     DelegationMutation,
     IntakeMutation,
     LifecycleMutation,
+    NotificationMutation,
+    OperatorMutation,
 ):
     """Root of mutations."""
 

@@ -13,12 +13,13 @@ import carnet.documents.deletion
 import carnet.exports.deletion
 import carnet.intake.deletion
 import carnet.records.deletion
-from carnet.access import sealing
+from carnet.access import sealing, technical, volume
 from carnet.cli.workspace import Workspace
 from carnet.documents import announcements
 from carnet.exports import jobs as exports
 from carnet.records import transitions
 from carnet.records.transitions import Eraser
+from carnet.statistics import folding
 from carnet.store.database import Database
 from carnet.store.jobs import Handler, ensure
 
@@ -30,7 +31,14 @@ ERASERS: tuple[Eraser, ...] = (
 )
 """What deletes a record, area by area."""
 
-RECURRING = (sealing.JOB, transitions.JOB, announcements.JOB)
+RECURRING = (
+    sealing.JOB,
+    transitions.JOB,
+    announcements.JOB,
+    folding.JOB,
+    volume.PRUNE_JOB,
+    technical.FORGET_JOB,
+)
 """Jobs that are always in the queue."""
 
 
@@ -42,6 +50,9 @@ def handlers(opened: Workspace) -> dict[str, Handler]:
 
     return {
         sealing.JOB: seal,
+        folding.JOB: folding.run,
+        volume.PRUNE_JOB: volume.prune,
+        technical.FORGET_JOB: technical.forget,
         **exports.handlers(opened.blobs, opened.signer.public_key),
         transitions.JOB: _transitions,
         announcements.JOB: _announcements,

@@ -10,6 +10,8 @@ from carnet.access.deciding import Granted, require
 from carnet.access.journal import JournalAction, ObjectKind
 from carnet.access.queries import document_facts
 from carnet.access.rules import Action
+from carnet.access.volume import reached
+from carnet.access.volume_rules import Pace
 from carnet.documents.queries import content, visible_to
 from carnet.documents.tables import Document, DocumentContent, DocumentStatus
 from carnet.documents.versions import (
@@ -213,6 +215,21 @@ async def remove(actor: Actor, work: Work, document_id: UUID) -> UUID:
     await work.session.execute(withdrawn)
     await write_entry(granted, JournalAction.DELETE_DOCUMENT, document, work)
     return document.id
+
+
+async def reach_content(actor: Actor, work: Work, document_id: UUID, part: int) -> Pace:
+    """Count the record whose content is about to be read, and return what follows.
+
+    Raises:
+        NotFound: no such document or part, or not theirs to see.
+    """
+    await content(actor, work, document_id, part)
+    document = await work.session.get_one(Document, document_id)
+    granted = await require(
+        actor, work, document.record_id, Action.READ_DOCUMENT, document_facts(document)
+    )
+    is_emergency = granted.decision.is_emergency
+    return await reached(actor, work, [document.record_id], is_emergency=is_emergency)
 
 
 async def open_content(

@@ -41,7 +41,9 @@ from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_m
 from carnet_crypto.encoding import to_base64url
 from carnet_crypto.headfile import head_to_json
 
-NEWEST = Order("journal.newest", JournalEntry.at.desc(), JournalEntry.id.desc())
+NEWEST = Order(
+    "journal.newest", JournalEntry.at.desc(), JournalEntry.number.desc(), JournalEntry.id.desc()
+)
 BATCH = 500  # entries of an archive read at a time
 
 

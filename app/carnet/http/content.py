@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from carnet.documents.actions import open_content
+from carnet.access.volume import keep
+from carnet.documents.actions import open_content, reach_content
 from carnet.errors import NotFound
 from carnet.http.ranges import content_response
 from carnet.http.services import actor_of, services_of
@@ -25,6 +26,9 @@ async def content(request: Request) -> Response:
     part = request.query_params.get("part", "0")
     if not (part.isascii() and part.isdigit() and len(part) <= 4):
         raise NotFound()
+    async with services.database.write() as work:
+        pace = await reach_content(actor, work, document_id, int(part))
+    await keep(pace)
     async with services.database.write() as work:
         row, blob = await open_content(actor, work, document_id, int(part))
     return content_response(

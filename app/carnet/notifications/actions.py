@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 
+from carnet.errors import NotFound
+from carnet.notifications.queries import by_ids, visible_to
 from carnet.notifications.tables import Notification, NotificationKind
+from carnet.people.actor import Actor
 from carnet.store.database import Work
 
 
@@ -68,3 +72,21 @@ async def notify_persons(work: Work, notices: Sequence[Notice]) -> None:
     ]
     if rows:
         await work.session.execute(insert(Notification).on_conflict_do_nothing(), rows)
+
+
+async def mark_read(actor: Actor, work: Work, ids: Collection[UUID]) -> None:
+    """Note that what somebody was told has been read; what was read before keeps its time.
+
+    What operators are told is read for all of them once one has read it.
+
+    Raises:
+        NotFound: one of them does not exist or is not the actor's; none is marked then.
+    """
+    if len(await by_ids(actor, work, ids)) != len(set(ids)):
+        raise NotFound()
+    await work.session.execute(
+        update(Notification)
+        .where(Notification.id.in_(ids), visible_to(actor), Notification.read_at.is_(None))
+        .values(read_at=work.now)
+        .execution_options(synchronize_session=False)
+    )

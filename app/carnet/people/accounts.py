@@ -191,6 +191,24 @@ def acceptable_login(login: str) -> str:
     return name
 
 
+async def restore_account(actor: Actor, work: Work, account_id: UUID) -> None:
+    """Open a closed way to sign in again. Its old sessions stay ended.
+
+    Raises:
+        AccessDenied: the actor is not the console.
+        NotFound: no such account, or it was not disabled.
+    """
+    require_console(actor)
+    restored = await work.session.scalar(
+        update(Account)
+        .where(Account.id == account_id, Account.disabled_at.is_not(None))
+        .values(disabled_at=None)
+        .returning(Account.id)
+    )
+    if restored is None:
+        raise NotFound()
+
+
 def is_login(login: str) -> bool:
     """Tell whether an account may have this normalized login."""
     return _LOGIN.fullmatch(login) is not None

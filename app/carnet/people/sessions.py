@@ -107,6 +107,30 @@ def live(now: datetime) -> ColumnElement[bool]:
     return and_(Session.revoked_at.is_(None), Session.expires_at > now, unused_since)
 
 
+async def is_live(work: Work, actor: Actor) -> bool:
+    """Tell whether what an actor came in with still opens something: one look-up by key.
+
+    For connections that outlast a request. Of an access token only the account is asked; when
+    the token itself ends is known to whoever took it. Nobody has nothing that could be open.
+    """
+    match actor:
+        case PublisherActor(publisher_id=publisher_id):
+            found = select(Publisher.id).where(
+                Publisher.id == publisher_id, Publisher.revoked_at.is_(None)
+            )
+        case Patient() | Professional() | Operator():
+            if actor.assurance is Assurance.CONSOLE:
+                return True
+            found = select(Account.id).where(
+                Account.id == actor.account_id, Account.disabled_at.is_(None)
+            )
+            if actor.session_id is not None:
+                found = found.join(Session).where(Session.id == actor.session_id, live(work.now))
+        case _:
+            return False
+    return await work.session.scalar(found) is not None
+
+
 async def open_session(
     work: Work, account: Account, assurance: Assurance, device_name: str | None = None
 ) -> OpenedSession:
