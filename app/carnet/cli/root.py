@@ -21,6 +21,7 @@ COMMANDS = {
     "publisher": "carnet.cli.publishers:publisher",
     "sandbox": "carnet.cli.sandbox:sandbox",
     "schema": "carnet.cli.schema:schema",
+    "statistics": "carnet.cli.statistics:statistics",
     "sweep": "carnet.cli.sweep:sweep",
     "terminology": "carnet.cli.terminology:terminology",
 }
