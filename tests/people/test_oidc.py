@@ -14,6 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from sqlalchemy import func, select
 
+from carnet.access.cutting import CutOffReason, cut_off_professional
 from carnet.clock import MovableClock
 from carnet.errors import Unauthenticated
 from carnet.people import jwks
@@ -21,7 +22,7 @@ from carnet.people.accounts import create_account, disable_account, link_identit
 from carnet.people.actor import CONSOLE, Assurance, Patient, Professional
 from carnet.people.oidc import Provider, Providers, TokenType
 from carnet.people.registers import register_professional
-from carnet.people.sessions import authenticate
+from carnet.people.sessions import authenticate, is_live
 from carnet.people.tables import Account, AccountKind
 from carnet.store.database import Database
 
@@ -545,3 +546,19 @@ async def test_a_disabled_account_is_refused_and_gets_no_second_one(
         await disable_account(CONSOLE, work, linked)
     await refused(database, providers, doctor_token(database))
     await refused(database, providers, patient_token(database))
+
+
+async def test_who_is_cut_off_gets_in_with_no_token_of_any_provider(
+    database: Database, providers: Providers, doctor: UUID
+) -> None:
+    token = doctor_token(database)
+    actor = await authenticate(database, token, HERE, providers=providers)
+    assert isinstance(actor, Professional)
+    async with database.read() as work:
+        assert await is_live(work, actor)
+    async with database.write() as work:
+        await cut_off_professional(CONSOLE, work, doctor, CutOffReason.COMPROMISED)
+    await refused(database, providers, token)
+    await refused(database, providers, doctor_token(database))
+    async with database.read() as work:
+        assert not await is_live(work, actor)

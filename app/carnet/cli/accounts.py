@@ -26,6 +26,16 @@ DISABLE_EXAMPLE = """\
 Example:
   carnet account disable sophie.bernard
 """
+CUT_OFF_EXAMPLE = """\
+\b
+Example:
+  carnet account cut-off sophie.bernard --reason COMPROMISED
+"""
+RESTORE_EXAMPLE = """\
+\b
+Example:
+  carnet account restore sophie.bernard
+"""
 
 
 @click.group()
@@ -92,6 +102,42 @@ def disable(login: str) -> None:
 
     with_stores(act)
     click.echo("Disabled.")
+
+
+@account.command("cut-off", epilog=CUT_OFF_EXAMPLE)
+@click.argument("login")
+@click.option(
+    "--reason",
+    type=click.Choice(["VOLUME", "COMPROMISED", "LEFT", "OTHER"]),
+    default="OTHER",
+    help="Why, for the technical log.",
+)
+def cut_off(login: str, reason: str) -> None:
+    """End the access of this LOGIN or id at once, and write it down; see restore."""
+    from carnet.access.cutting import CutOffReason, cut_off
+    from carnet.cli.console import CONSOLE, with_stores
+
+    async def act(opened: Workspace) -> None:
+        async with opened.database.write() as work:
+            await cut_off(CONSOLE, work, await _account(work, login), CutOffReason(reason))
+
+    with_stores(act)
+    click.echo("Cut off.")
+
+
+@account.command(epilog=RESTORE_EXAMPLE)
+@click.argument("login")
+def restore(login: str) -> None:
+    """Open a closed account of this LOGIN or id again; its owner signs in anew."""
+    from carnet.access.cutting import restore
+    from carnet.cli.console import CONSOLE, with_stores
+
+    async def act(opened: Workspace) -> None:
+        async with opened.database.write() as work:
+            await restore(CONSOLE, work, await _account(work, login))
+
+    with_stores(act)
+    click.echo("Restored.")
 
 
 @account.command()

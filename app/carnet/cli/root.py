@@ -25,6 +25,7 @@ COMMANDS = {
     "habilitation": "carnet.cli.habilitation:habilitation",
     "journal": "carnet.cli.journal:journal",
     "schema": "carnet.cli.schema:schema",
+    "statistics": "carnet.cli.statistics:statistics",
     "sweep": "carnet.cli.sweep:sweep",
     "terminology": "carnet.cli.terminology:terminology",
 }
