@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from itertools import count
 from secrets import token_bytes
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
+from carnet.access.delegations import register_parent
+from carnet.access.tables import Delegation, DelegationKind, DelegationScope
 from carnet.people import tables as people
-from carnet.people.actor import Assurance, Patient, Publisher
+from carnet.people.actor import CONSOLE, Assurance, Patient, Professional, Publisher
+from carnet.people.identifiers import INS_NIR
 from carnet.records.tables import Record, RecordState
 from carnet.store.database import Database
 from carnet.values import PartialDate
 
+_numbers = count(1)
 
-async def holder(database: Database, state: RecordState = RecordState.OPEN) -> Patient:
-    """Return a patient with an account and a record in this state."""
+
+def national_number() -> str:
+    """Return a national number that nobody has yet; its key is left out."""
+    return f"28005{next(_numbers):08d}"
+
+
+async def holder(
+    database: Database,
+    state: RecordState = RecordState.OPEN,
+    *,
+    born: str = "1980-05-04",
+    ins: str | None = None,
+) -> Patient:
+    """Return a patient with an account, a record in this state and, if given, this number."""
     async with database.write() as work:
         person = people.Person(
             id=work.new_id(),
             birth_family_name="DUPONT",
             given_names=["Alix"],
-            birth_date=PartialDate("1980-05-04"),
+            birth_date=PartialDate(born),
             sex=people.Sex.FEMALE,
             created_at=work.now,
         )
@@ -36,6 +54,11 @@ async def holder(database: Database, state: RecordState = RecordState.OPEN) -> P
         )
         record = Record(id=work.new_id(), person_id=person.id, state=state, created_at=work.now)
         work.session.add_all([account, record])
+        if ins is not None:
+            number = people.PersonIdentifier(
+                id=work.new_id(), person_id=person.id, system=INS_NIR, value=ins, is_national=True
+            )
+            work.session.add(number)
         return Patient(person.id, account.id, Assurance.SANDBOX)
 
 
@@ -61,3 +84,75 @@ async def publisher(database: Database, *, may_register: bool = True) -> Publish
         )
         work.session.add(row)
         return Publisher(row.id)
+
+
+async def organization(database: Database, *, is_regulation_centre: bool = False) -> UUID:
+    """Return the id of an organization."""
+    async with database.write() as work:
+        row = people.Organization(
+            id=work.new_id(),
+            name=f"organization {uuid4()}",
+            is_regulation_centre=is_regulation_centre,
+            created_at=work.now,
+        )
+        work.session.add(row)
+        return row.id
+
+
+async def professional(
+    database: Database, organization_id: UUID | None = None, *, profession: str = "10"
+) -> Professional:
+    """Return a professional with an account; a doctor unless said otherwise."""
+    async with database.write() as work:
+        row = people.Professional(
+            id=work.new_id(),
+            rpps=f"{10_000_000_000 + next(_numbers)}",
+            family_name="FAURE",
+            given_name="Lou",
+            profession_code=profession,
+            organization_id=organization_id,
+            created_at=work.now,
+        )
+        work.session.add(row)
+        await work.session.flush()
+        account = people.Account(
+            id=work.new_id(),
+            kind=people.AccountKind.PROFESSIONAL,
+            professional_id=row.id,
+            login=f"{uuid4()}@example.org",
+            created_at=work.now,
+        )
+        work.session.add(account)
+        return Professional(row.id, account.id, Assurance.SANDBOX)
+
+
+async def delegation(
+    database: Database,
+    holder: Patient,
+    delegate: Patient,
+    scopes: frozenset[DelegationScope] = frozenset(DelegationScope),
+    *,
+    expires_at: datetime | None = None,
+) -> UUID:
+    """Make one person the caregiver of another, and return the delegation's id."""
+    async with database.write() as work:
+        row = Delegation(
+            id=work.new_id(),
+            holder_person_id=holder.person_id,
+            delegate_person_id=delegate.person_id,
+            kind=DelegationKind.CAREGIVER,
+            scopes=sorted(scope.value for scope in scopes),
+            invited_at=work.now,
+            accepted_at=work.now,
+            expires_at=expires_at,
+        )
+        work.session.add(row)
+        return row.id
+
+
+async def parent(database: Database, child: Patient, parent: Patient) -> UUID:
+    """Make one person the parent of a minor, and return the delegation's id."""
+    async with database.write() as work:
+        made = await register_parent(CONSOLE, work, child.person_id, parent.person_id)
+        assert made is not None
+        return made
