@@ -6,6 +6,8 @@ document, so that a name found anywhere in an answer says what leaked.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -15,7 +17,7 @@ import graph
 import httpx
 import orjson
 import world
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from carnet.access.tables import AccessSettings
 from carnet.documents.tables import Document, DocumentContent
@@ -31,7 +33,7 @@ from carnet.store.base import Base
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet_graphql import documents, immunizations, profile, records
-from carnet_graphql.access import CareTeamMember, Consent, EmergencyAccess
+from carnet_graphql.access import Block, CareTeamMember, Consent, EmergencyAccess
 from carnet_graphql.delegations import Delegation
 from carnet_graphql.node import write_id
 from carnet_graphql.people import Organization
@@ -120,10 +122,8 @@ class Scene:
         text = orjson.dumps(found).decode()
         assert {name for name in NAMES if name in text} <= titles, text
         found_by = (await self.run(actor, SEARCH, id=self.record_id))["record"]
-        for name in NAMES:
-            for way in ("title", "author"):
-                hits = found_by[f"{way}_{name}"]
-                assert hits["totalCount"] == len(hits["edges"]) == int(name in titles)
+        for name, hits in found_by.items():
+            assert hits["totalCount"] == len(hits["edges"]) == int(name in titles)
         facts = record["profile"]
         for section in ("conditions", "immunizations"):
             labels = _labels(facts[section])
@@ -318,6 +318,19 @@ async def _facts(made: Scene, work: Any, name: str, document_id: UUID) -> None:
     made.entries[name], made.doses[name] = entry.id, dose.id
 
 
+@contextmanager
+def statements(database: Database) -> Iterator[list[str]]:
+    """Collect the SQL statements that are sent meanwhile."""
+    sent: list[str] = []
+
+    def note(_c: Any, _cur: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+
+
 async def tables(database: Database, *without: str) -> dict[str, list[Any]]:
     """Return all rows of all tables, to be compared: a denial changes nothing."""
     found = {}
@@ -357,6 +370,11 @@ def consent_id(id_: UUID) -> str:
     return write_id(Consent, id_)
 
 
+def block_id(id_: UUID) -> str:
+    """Return a block's global id."""
+    return write_id(Block, id_)
+
+
 def emergency_id(id_: UUID) -> str:
     """Return an emergency access's global id."""
     return write_id(EmergencyAccess, id_)
@@ -389,13 +407,11 @@ LISTS = """query($id: ID!) { record(id: $id) {
     immunizations { totalCount edges { node { vaccineLabel
       sources { vaccineLabel document { title } } } } }
     nothingToDeclare { section } } } }"""
-SEARCH = "query($id: ID!) {{ record(id: $id) {{ {} }} }}".format(
-    " ".join(
-        f'{way}_{name}: documents(filter: {{{way}: "{name}"}}) {{ totalCount edges {{ cursor }} }}'
-        for name in NAMES
-        for way in ("title", "author")
-    )
+_SEARCHES = (
+    f'{name}: documents(filter: {{{way}: "{name}"}}) {{ totalCount edges {{ cursor }} }}'
+    for name, way in zip(NAMES, ["title", "author"] * len(NAMES), strict=False)
 )
+SEARCH = f"query($id: ID!) {{ record(id: $id) {{ {' '.join(_SEARCHES)} }} }}"
 NODES = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
 NODE = "query({}) {{ {} }}".format(
     ", ".join(f"${name}: ID!" for name in NAMES),
@@ -418,7 +434,7 @@ _INPUTS = {
     "liftBlock": "liftedBlockId",
     "openEmergencyAccess": "record { id } emergencyAccessId",
     "closeEmergencyAccess": "closedEmergencyAccessId",
-    "inviteDelegate": "delegation { id kind scopes acceptedAt } code",
+    "inviteDelegate": "delegation { id kind scopes acceptedAt } invitationCode",
     "acceptDelegation": "delegation { id }",
     "revokeDelegation": "revokedDelegationId",
     "addDocument": "document { id title depositedBy isMasked }",
