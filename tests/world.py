@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from secrets import randbelow, token_bytes
+from datetime import datetime
+from itertools import count
+from secrets import token_bytes
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,13 +13,21 @@ from sqlalchemy import select
 from carnet.access.care_team import name_member
 from carnet.access.delegations import register_parent
 from carnet.access.locating import Grantee
-from carnet.access.tables import CareTeamRole
+from carnet.access.tables import CareTeamRole, Delegation, DelegationKind, DelegationScope
 from carnet.documents.tables import DepositorKind, Document, DocumentCategory, DocumentStatus
 from carnet.people import tables as people
 from carnet.people.actor import CONSOLE, Assurance, Patient, Professional, Publisher
+from carnet.people.identifiers import INS_NIR
 from carnet.records.tables import Record, RecordState
 from carnet.store.database import Database
 from carnet.values import PartialDate
+
+_numbers = count(1)
+
+
+def national_number() -> str:
+    """Return a national number that nobody has yet; its key is left out."""
+    return f"28005{next(_numbers):08d}"
 
 
 def a_patient() -> Patient:
@@ -28,15 +38,17 @@ def a_patient() -> Patient:
 async def holder(
     database: Database,
     state: RecordState = RecordState.OPEN,
-    birth_date: PartialDate = PartialDate("1980-05-04"),  # noqa: B008 — frozen
+    *,
+    born: str = "1980-05-04",
+    ins: str | None = None,
 ) -> Patient:
-    """Return a patient with an account and a record in this state."""
+    """Return a patient with an account, a record in this state and, if given, this number."""
     async with database.write() as work:
         person = people.Person(
             id=work.new_id(),
             birth_family_name="DUPONT",
             given_names=["Alix"],
-            birth_date=birth_date,
+            birth_date=PartialDate(born),
             sex=people.Sex.FEMALE,
             created_at=work.now,
         )
@@ -51,6 +63,11 @@ async def holder(
         )
         record = Record(id=work.new_id(), person_id=person.id, state=state, created_at=work.now)
         work.session.add_all([account, record])
+        if ins is not None:
+            number = people.PersonIdentifier(
+                id=work.new_id(), person_id=person.id, system=INS_NIR, value=ins, is_national=True
+            )
+            work.session.add(number)
         return Patient(person.id, account.id, Assurance.SANDBOX)
 
 
@@ -79,11 +96,11 @@ async def publisher(database: Database, *, may_register: bool = True) -> Publish
 
 
 async def organization(database: Database, *, is_regulation_centre: bool = False) -> UUID:
-    """Return an organization."""
+    """Return the id of an organization."""
     async with database.write() as work:
         row = people.Organization(
             id=work.new_id(),
-            name="Cabinet",
+            name=f"organization {uuid4()}",
             is_regulation_centre=is_regulation_centre,
             created_at=work.now,
         )
@@ -92,15 +109,15 @@ async def organization(database: Database, *, is_regulation_centre: bool = False
 
 
 async def professional(
-    database: Database, profession: str = "10", organization_id: UUID | None = None
+    database: Database, organization_id: UUID | None = None, *, profession: str = "10"
 ) -> Professional:
-    """Return a professional with an account."""
+    """Return a professional with an account; a doctor unless said otherwise."""
     async with database.write() as work:
         row = people.Professional(
             id=work.new_id(),
-            rpps=str(randbelow(9 * 10**10) + 10**10),
-            family_name="BERNARD",
-            given_name="Sophie",
+            rpps=f"{10_000_000_000 + next(_numbers)}",
+            family_name="FAURE",
+            given_name="Lou",
             profession_code=profession,
             organization_id=organization_id,
             created_at=work.now,
@@ -118,6 +135,38 @@ async def professional(
         return Professional(row.id, account.id, Assurance.SANDBOX)
 
 
+async def delegation(
+    database: Database,
+    holder: Patient,
+    delegate: Patient,
+    scopes: frozenset[DelegationScope] = frozenset(DelegationScope),
+    *,
+    expires_at: datetime | None = None,
+) -> UUID:
+    """Make one person the caregiver of another, and return the delegation's id."""
+    async with database.write() as work:
+        row = Delegation(
+            id=work.new_id(),
+            holder_person_id=holder.person_id,
+            delegate_person_id=delegate.person_id,
+            kind=DelegationKind.CAREGIVER,
+            scopes=sorted(scope.value for scope in scopes),
+            invited_at=work.now,
+            accepted_at=work.now,
+            expires_at=expires_at,
+        )
+        work.session.add(row)
+        return row.id
+
+
+async def parent(database: Database, child: Patient, parent: Patient) -> UUID:
+    """Make one person the parent of a minor, and return the delegation's id."""
+    async with database.write() as work:
+        made = await register_parent(CONSOLE, work, child.person_id, parent.person_id)
+        assert made is not None
+        return made
+
+
 async def care_team(
     database: Database,
     holder: Patient,
@@ -129,12 +178,6 @@ async def care_team(
     async with database.write() as work:
         grantee = Grantee(professional_id=professional.professional_id)
         return await name_member(holder, work, record_id, grantee, role)
-
-
-async def parent_of(database: Database, parent: Patient, child: Patient) -> None:
-    """Make somebody the parent of a minor."""
-    async with database.write() as work:
-        await register_parent(CONSOLE, work, child.person_id, parent.person_id)
 
 
 async def document(

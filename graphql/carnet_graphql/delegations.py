@@ -178,7 +178,7 @@ class InviteDelegateSuccess:
     """Success of `inviteDelegate`."""
 
     delegation: Delegation = strawberry.field(description="The invitation.")
-    code: str | None = strawberry.field(
+    invitation_code: str | None = strawberry.field(
         description="Hand it to the delegate: it is shown only here, and null on a repetition."
     )
 
@@ -251,7 +251,9 @@ class DelegationMutation:
             return made.delegation_id
 
         delegation = await _seen(info, await perform(info, input, act))
-        return InviteDelegateSuccess(delegation=delegation, code=codes[0] if codes else None)
+        return InviteDelegateSuccess(
+            delegation=delegation, invitation_code=codes[0] if codes else None
+        )
 
     @strawberry.mutation(description="Accept an invitation: you act for the holder from then on.")
     async def accept_delegation(

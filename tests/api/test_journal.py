@@ -20,7 +20,6 @@ from carnet.documents.tables import Document
 from carnet.people.actor import Patient, Professional
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
-from carnet.values import PartialDate
 from carnet_client import journal as client
 from carnet_crypto.encoding import from_base64url, to_base64url
 from carnet_crypto.headfile import head_from_json
@@ -82,8 +81,8 @@ async def test_who_looked_at_what_and_why(
         ("READ_DOCUMENT", "care-team.member"),
     }
     (read,) = (one for one in looked if one["action"] == "READ_DOCUMENT")
-    assert (read["actorKind"], read["actorName"]) == ("PROFESSIONAL", "Sophie BERNARD")
-    assert read["professional"] == {"familyName": "BERNARD"}
+    assert (read["actorKind"], read["actorName"]) == ("PROFESSIONAL", "Lou FAURE")
+    assert read["professional"] == {"familyName": "FAURE"}
     assert read["documents"] == [{"title": "Bilan"}]
     assert (read["objectCount"], read["isEmergency"], read["chain"]) == (1, False, "MAIN")
 
@@ -294,9 +293,9 @@ async def test_consistency_is_proved_to_a_client(
 async def test_a_delegate_is_traced_for_whom(
     database: Database, blobs: BlobStore, clock: MovableClock
 ) -> None:
-    child = await world.holder(database, birth_date=PartialDate("2020-01-01"))
+    child = await world.holder(database, born="2020-01-01")
     parent = await world.holder(database)
-    await world.parent_of(database, parent, child)
+    await world.parent(database, child, parent)
     record_id = await world.record_of(database, child)
     await graph.data(database, blobs, parent, RECORD, id=write_id(Record, record_id))
     looked = await entries(database, blobs, child, byOthers=True)

@@ -9,11 +9,11 @@ from sqlalchemy import ColumnElement, or_, select, update
 
 from carnet.access.care_team import end_members
 from carnet.access.consents import revoke_consents
-from carnet.access.deciding import require
+from carnet.access.deciding import Granted, require
 from carnet.access.journal import JournalAction, ObjectKind
 from carnet.access.locating import Grantee, check_grantee, lock_record
 from carnet.access.rules import Action
-from carnet.access.tables import Block, CareTeamMember, Consent
+from carnet.access.tables import Block, CareTeamMember, Consent, EmergencyAccess
 from carnet.errors import Conflict, NotFound, QuotaExceeded
 from carnet.people.actor import Actor
 from carnet.people.tables import Professional as ProfessionalRow
@@ -23,7 +23,8 @@ BLOCKS_LIMIT = 500  # standing at a time
 
 
 async def block(actor: Actor, work: Work, record_id: UUID, grantee: Grantee) -> UUID:
-    """Shut somebody out, and end what was granted to them: lifting the block gives nothing back.
+    """Shut somebody out, and end what they were granted or took in an emergency: lifting the
+    block gives nothing back.
 
     Blocking an organization shuts out all who work there.
 
@@ -51,6 +52,7 @@ async def block(actor: Actor, work: Work, record_id: UUID, grantee: Grantee) -> 
     await end_members(granted, work, list(await work.session.scalars(members)))
     consents = select(Consent.id).where(Consent.record_id == record_id, _of(Consent, grantee))
     await revoke_consents(granted, work, list(await work.session.scalars(consents)))
+    await _close_emergencies(granted, work, grantee)
     await granted.journal(JournalAction.BLOCK, ObjectKind.BLOCK, row.id)
     return row.id
 
@@ -75,12 +77,37 @@ async def lift_block(actor: Actor, work: Work, record_id: UUID, block_id: UUID) 
     return block_id
 
 
+async def _close_emergencies(granted: Granted, work: Work, grantee: Grantee) -> None:
+    closed = await work.session.scalars(
+        update(EmergencyAccess)
+        .where(
+            EmergencyAccess.record_id == granted.record.id,
+            _personal(EmergencyAccess, grantee),
+            EmergencyAccess.closed_at.is_(None),
+            EmergencyAccess.ends_at > work.now,
+        )
+        .values(closed_at=work.now)
+        .returning(EmergencyAccess.id)
+    )
+    ids = list(closed)
+    if ids:
+        await granted.journal(JournalAction.CLOSE_EMERGENCY, ObjectKind.EMERGENCY_ACCESS, *ids)
+
+
 def _of(table: Any, grantee: Grantee) -> ColumnElement[bool]:
     """Return whether a grant is theirs, or that of one who works for them."""
-    if grantee.professional_id is not None:
-        theirs: ColumnElement[bool] = table.professional_id == grantee.professional_id
-        return theirs
-    staff = select(ProfessionalRow.id).where(
-        ProfessionalRow.organization_id == grantee.organization_id
-    )
-    return or_(table.organization_id == grantee.organization_id, table.professional_id.in_(staff))
+    personal = _personal(table, grantee)
+    if grantee.organization_id is None:
+        return personal
+    return or_(table.organization_id == grantee.organization_id, personal)
+
+
+def _personal(table: Any, grantee: Grantee) -> ColumnElement[bool]:
+    """Return whether a grant to one professional is theirs, or of one who works for them."""
+    theirs: ColumnElement[bool] = table.professional_id == grantee.professional_id
+    if grantee.professional_id is None:
+        staff = select(ProfessionalRow.id).where(
+            ProfessionalRow.organization_id == grantee.organization_id
+        )
+        theirs = table.professional_id.in_(staff)
+    return theirs

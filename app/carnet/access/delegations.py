@@ -21,6 +21,7 @@ from carnet.access.delegation_rules import (
 )
 from carnet.access.facts import RECORDS, RecordFacts
 from carnet.access.journal import Fact, JournalAction, ObjectKind, behalf, write
+from carnet.access.lists import delegations_visible_to
 from carnet.access.locating import lock_record
 from carnet.access.rules import Action
 from carnet.access.tables import Delegation, DelegationKind, DelegationScope
@@ -161,7 +162,8 @@ async def revoke(actor: Actor, work: Work, delegation_id: UUID) -> UUID:
     Raises:
         NotFound: there is none that is theirs to end, or it has ended.
     """
-    found = await work.session.get(Delegation, delegation_id)
+    seen = Delegation.id == delegation_id, delegations_visible_to(actor, work.now)
+    found = await work.session.scalar(select(Delegation).where(*seen))
     if found is None or not isinstance(actor, Patient):
         raise NotFound()
     record = await _lock(work, found.holder_person_id, actor.person_id)

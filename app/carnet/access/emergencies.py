@@ -7,12 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import or_, select
 
-from carnet.access import queries
 from carnet.access.care_team import attending_doctor
+from carnet.access.deciding import Deciding
 from carnet.access.facts import RecordFacts
-from carnet.access.journal import Fact, JournalAction, ObjectKind, behalf, salted_digest, write
+from carnet.access.journal import Fact, JournalAction, ObjectKind, salted_digest, write
+from carnet.access.lists import managed_by
 from carnet.access.locating import PatientReference, locate, lock_record, require_professional
-from carnet.access.rules import Action, decide
+from carnet.access.rules import Action
 from carnet.access.tables import Delegation, DelegationScope, EmergencyAccess, EmergencyKind
 from carnet.errors import AccessDenied, NotFound, ValidationFailed
 from carnet.notifications.actions import notify
@@ -104,29 +105,30 @@ async def close_emergency(actor: Actor, work: Work, access_id: UUID) -> UUID:
     Raises:
         NotFound: there is none, or it is not theirs; or it is over.
     """
-    access = await work.session.get(EmergencyAccess, access_id)
+    theirs = managed_by(actor, work.now, EmergencyAccess.record_id)
+    if isinstance(actor, Professional):
+        theirs = EmergencyAccess.professional_id == actor.professional_id
+    open_ = EmergencyAccess.closed_at.is_(None), EmergencyAccess.ends_at > work.now
+    seen = select(EmergencyAccess).where(EmergencyAccess.id == access_id, theirs, *open_)
+    access = await work.session.scalar(seen)
     if access is None:
         raise NotFound()
     await lock_record(work, access.record_id)
+    deciding = await Deciding.on(actor, work, [access.record_id])
+    decision = deciding.decide(Action.MANAGE_ACCESS, access.record_id)
+    own = isinstance(actor, Professional)
     await work.session.refresh(access, with_for_update=True)
-    facts = await queries.records(work, [access.record_id])
-    grants = await queries.grants(actor, work, facts)
-    record = facts[access.record_id]
-    decision = decide(actor, Action.MANAGE_ACCESS, record, grants[record.id], work.now)
-    own = isinstance(actor, Professional) and actor.professional_id == access.professional_id
-    if not decision.is_allowed and not own:
-        raise NotFound()
-    if access.closed_at is not None or access.ends_at <= work.now:
+    if access.closed_at is not None or not (decision.is_allowed or own):
         raise NotFound()
     access.closed_at = work.now
     await work.session.flush()
     fact = Fact(
-        record.id,
+        access.record_id,
         JournalAction.CLOSE_EMERGENCY,
         decision.rule if decision.is_allowed else RULES[access.kind],
         ObjectKind.EMERGENCY_ACCESS,
         (access.id,),
-        behalf(actor, record.person_id),
+        deciding.behalf(access.record_id),
         is_emergency=own,
     )
     await write(actor, work, [fact])

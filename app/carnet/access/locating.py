@@ -19,6 +19,8 @@ from carnet.people.tables import Professional as ProfessionalRow
 from carnet.store.database import Work
 from carnet.values import Identifier, PartialDate
 
+NOBODY = UUID(int=0)  # the id of no record
+
 
 @dataclass(frozen=True, slots=True)
 class PatientReference:
@@ -70,13 +72,12 @@ async def locate(actor: Actor, work: Work, patient: PatientReference) -> RecordF
     )
     born = exists().where(Person.id == RECORDS.c.person_id, Person.birth_date == patient.birth_date)
     found = select(RECORDS.c.id).where(theirs, born, RECORDS.c.state.in_(READABLE_STATES))
-    record_id = await work.session.scalar(found)
-    if record_id is None:
-        raise NotFound()
+    # Whom nobody knows takes the same statements as who shut the professional out.
+    record_id = await work.session.scalar(found) or NOBODY
     await lock_record(work, record_id)
     deciding = await Deciding.on(actor, work, [record_id])
     rule = deciding.decide(Action.SEE_RECORD, record_id).rule
-    if rule in ("access.blocked", "record.state"):
+    if record_id not in deciding.records or rule in ("access.blocked", "record.state"):
         raise NotFound()
     return deciding.records[record_id]
 
@@ -113,16 +114,17 @@ async def check_grantee(work: Work, grantee: Grantee) -> None:
 
 async def blocked(work: Work, record_id: UUID, grantee: Grantee) -> bool:
     """Tell whether somebody, or the organization they work for, is shut out."""
-    works_at = select(ProfessionalRow.organization_id).where(
-        ProfessionalRow.id == grantee.professional_id
-    )
-    standing = select(Block.id).where(
-        Block.record_id == record_id,
-        Block.lifted_at.is_(None),
-        or_(
+    if grantee.professional_id is not None:
+        works_at = select(ProfessionalRow.organization_id).where(
+            ProfessionalRow.id == grantee.professional_id
+        )
+        theirs = or_(
             Block.professional_id == grantee.professional_id,
-            Block.organization_id == grantee.organization_id,
             Block.organization_id == works_at.scalar_subquery(),
-        ),
+        )
+    else:
+        theirs = Block.organization_id == grantee.organization_id
+    standing = select(Block.id).where(
+        Block.record_id == record_id, Block.lifted_at.is_(None), theirs
     )
     return await work.session.scalar(standing.limit(1)) is not None
