@@ -65,8 +65,8 @@ async def reached(
         select(func.pg_advisory_xact_lock(func.hashtextextended(f"reach:{actor.account_id}", 0)))
     )
     plausible = await _plausible(actor, work)
-    known = await _known(actor, work, ids)
-    count = await _count(actor, work, most(plausible)) + len(ids) - known
+    recent, known = await _counts(actor, work, ids, most(plausible))
+    count = recent + len(ids) - known
     found = pace(count, plausible, len(ids) - known)
     if is_emergency:
         found = Pace(is_alarm=found.is_alarm)
@@ -108,25 +108,19 @@ async def _plausible(actor: Professional, work: Work) -> int:
     return plausible_volume(profession, speciality, regulates=regulates)
 
 
-async def _known(actor: Professional, work: Work, ids: Collection[UUID]) -> int:
-    """Return how many of the records the account has reached within the hour already."""
-    known = select(func.count()).where(
-        Reach.account_id == actor.account_id,
-        Reach.record_id.in_(ids),
-        Reach.last_at > work.now - WINDOW,
-    )
-    return (await work.session.scalars(known)).one()
+async def _counts(
+    actor: Professional, work: Work, ids: Collection[UUID], limit: int
+) -> tuple[int, int]:
+    """Return how many records the account reached within the hour, and how many of these ids.
 
-
-async def _count(actor: Professional, work: Work, limit: int) -> int:
-    """Return how many records the account reached within the hour; it stops at the limit."""
-    recent = (
-        select(Reach.record_id)
-        .where(Reach.account_id == actor.account_id, Reach.last_at > work.now - WINDOW)
-        .limit(limit)
-        .subquery()
-    )
-    return (await work.session.scalars(select(func.count()).select_from(recent))).one()
+    Counting the first stops at the limit.
+    """
+    theirs = (Reach.account_id == actor.account_id, Reach.last_at > work.now - WINDOW)
+    recent = select(Reach.record_id).where(*theirs).limit(limit).subquery()
+    known = select(func.count()).where(*theirs, Reach.record_id.in_(ids)).scalar_subquery()
+    counted = select(func.count(), known).select_from(recent)
+    reached_recently, reached_before = (await work.session.execute(counted)).one()
+    return reached_recently, reached_before
 
 
 async def _note(actor: Professional, work: Work, ids: Collection[UUID]) -> None:
