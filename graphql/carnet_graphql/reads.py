@@ -100,12 +100,10 @@ class Reads:
             deciding = await Deciding.on(actor, work, {record_id for record_id, _ in rows})
             held = await held_facts(actor, work, self._facts_read(rows))
             facts = _facts(deciding, rows, held)
-            pace = await reached(
-                actor,
-                work,
-                {fact.record_id for fact in facts},
-                is_emergency=all(fact.is_emergency for fact in facts),
-            )
+            plain = {fact.record_id for fact in facts if not fact.is_emergency}
+            urgent = {fact.record_id for fact in facts} - plain
+            await reached(actor, work, urgent, is_emergency=True)
+            pace = await reached(actor, work, plain)
             if not pace.is_refused:
                 await write(actor, work, facts)
         await keep(pace)
