@@ -9,7 +9,7 @@ import graph
 import pytest
 from sqlalchemy import select
 
-from carnet.people.actor import Assurance, Operator, Patient
+from carnet.people.actor import Assurance, Operator, Patient, Professional
 from carnet.people.passwords import Passwords
 from carnet.people.tables import Account
 from carnet.sandbox.population import login_of, populate
@@ -46,6 +46,36 @@ async def test_the_example_answers_what_the_readme_says(
     text = re.sub(r"/documents/[\w-]+/content", "/documents/…/content", json.dumps(answer))
     expected = json.loads(block("json"))
     assert json.loads(text) == expected
+
+
+async def test_the_example_of_the_journal_runs(
+    database: Database, blobs: BlobStore, camille: Patient
+) -> None:
+    example = re.findall(r"```graphql\n(.*?)```", README, re.DOTALL)[1]
+    found = await graph.data(database, blobs, camille, example)
+    actions = {edge["node"]["action"] for edge in found["viewer"]["record"]["journal"]["edges"]}
+    assert actions & {"ADD_ENTRY", "DEPOSIT_DOCUMENT", "REPORT_DOSE"}
+
+
+async def test_the_example_of_the_guide_to_access_lets_a_professional_in(
+    database: Database, blobs: BlobStore, camille: Patient
+) -> None:
+    guide = (ROOT / "docs/access.md").read_text()
+    (example,) = re.findall(r"```graphql\n(.*?)```", guide, re.DOTALL)
+    radiologist = await signed_in(database, "faure")
+    found = await graph.data(database, blobs, radiologist, example)
+    record = found["attestConsent"]["record"]
+    assert record["allowedBy"] == {"code": "consent.attested"}
+    assert record["documents"]["totalCount"] > 0
+
+
+async def signed_in(database: Database, handle: str) -> Professional:
+    async with database.read() as work:
+        account = await work.session.scalar(
+            select(Account).where(Account.login == login_of(handle))
+        )
+        assert account is not None and account.professional_id is not None
+        return Professional(account.professional_id, account.id, Assurance.SANDBOX)
 
 
 def test_every_command_and_target_it_names_exists() -> None:

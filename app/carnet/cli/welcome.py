@@ -65,6 +65,7 @@ Three queries to try
 {queries}
 
 Feed it medical files:       {carnet} intake FILE…
+Prove its journal:           {carnet} journal verify
 Let six weeks pass:          {carnet} sandbox clock --advance 6w
 The data is in {where}; the next start finds it there. Ctrl-C stops everything.
 """
