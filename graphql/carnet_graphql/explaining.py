@@ -25,7 +25,7 @@ from carnet_graphql.connection import (
 )
 from carnet_graphql.context import Info
 from carnet_graphql.documents import Document
-from carnet_graphql.node import load_node, read_id
+from carnet_graphql.node import read_id
 
 
 @strawberry.input(description="Somebody imagined: a profession and a standing.")
@@ -98,11 +98,12 @@ class ExplainingQuery:
 
         document_id = read_id(document, Document, "document")
         professional_id = read_id(professional, Professional, "professional")
-        seen = await load_node(info.context, Document, document_id)
-        if seen is None:
-            return None
-        async with info.context.database.read() as work:
-            decision = await explain(
-                info.context.actor, work, seen.row.record_id, document_id, professional_id
-            )
+        context = info.context
+        async with context.database.read() as work:
+            seen = await queries.by_ids(context.actor, work, [document_id])
+            if document_id not in seen:
+                return None
+            record_id = seen[document_id].record_id
+            decision = await explain(context.actor, work, record_id, document_id, professional_id)
+        await context.load(settings_of, record_id)  # so that the read of access is written down
         return AccessExplanation.of(decision)

@@ -64,9 +64,11 @@ async def perform(info: Info, input: object, act: Callable[[Work], Awaitable[UUI
     Raises:
         Conflict: the key was used for another request.
         Unauthenticated: a key came without a session; an anonymous actor has none of their own.
+        RightsChanged: what an earlier mutation of the operation showed may not be shown.
     """
     context = info.context
     key: UUID | None = getattr(input, KEY_FIELD, None) or None
+    await context.settle()  # what an earlier mutation showed is judged before this one acts
     async with context.database.write() as work:
         if key is None:
             done = await act(work)

@@ -1,15 +1,16 @@
 """What one operation read, written into the access journal before its answer leaves.
 
 `Context.load` shows every row that it hands to a resolver to `Reads.observe`; when the operation
-is done, `Reads.settle` decides once more on each, with the grants of that moment, and writes one
-entry for all that was read of one kind under one rule. An answer whose reads could not be written
-down, or are no longer allowed, is not given.
+is done, `Reads.settle` decides once more on each, with the grants and documents of that moment,
+and writes one entry for all that was read of one kind under one rule. A fact is as readable as
+the document it was read from. An answer whose reads could not be written down, or are no longer
+allowed, is not given.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -21,16 +22,21 @@ from carnet.access.facts import READABLE_STATES, DocumentFacts
 from carnet.access.journal import Fact, JournalAction, ObjectKind, write
 from carnet.access.journal_tables import JournalEntry
 from carnet.access.lists import SettingsView
-from carnet.access.queries import document_facts
+from carnet.access.queries import documents as document_facts
 from carnet.access.rules import Action
-from carnet.access.tables import Block, CareTeamMember, Consent, EmergencyAccess
+from carnet.access.tables import Block, CareTeamMember, Consent, Delegation, EmergencyAccess
 from carnet.access.volume import keep, reached
 from carnet.documents.tables import Document
 from carnet.errors import RightsChanged
 from carnet.people.actor import Actor, Anonymous, Operator, Publisher
 from carnet.people.tables import Person
-from carnet.records.queries import held_facts
-from carnet.records.tables import Immunization, NothingToDeclare, ProfileEntry, Record
+from carnet.records.tables import (
+    Immunization,
+    ImmunizationSource,
+    NothingToDeclare,
+    ProfileEntry,
+    Record,
+)
 from carnet.store.database import Database, Work
 from carnet.store.keyset import Page
 
@@ -47,20 +53,32 @@ KINDS: dict[type, Kind] = {
     Consent: (Action.MANAGE_ACCESS, JournalAction.READ_ACCESS, None),
     Block: (Action.MANAGE_ACCESS, JournalAction.READ_ACCESS, None),
     EmergencyAccess: (Action.MANAGE_ACCESS, JournalAction.READ_ACCESS, None),
+    Delegation: (Action.MANAGE_ACCESS, JournalAction.READ_ACCESS, None),
     JournalEntry: (Action.READ_JOURNAL, JournalAction.READ_JOURNAL, None),
 }
 """How each row that belongs to a record is decided on and written down. Rows of other tables are
 no part of a record, or come only with one of these."""
 
 
+Sources = tuple[UUID | None, ...]
+"""The documents that something was read from, of which one must be readable; None is no document,
+which anybody reads who reads the rest. A document is its own source."""
+
+_Rows = dict[tuple[UUID, Kind], dict[UUID, Sources]]
+
+
+def _rows() -> _Rows:
+    return defaultdict(dict)
+
+
 @dataclass(slots=True)
 class Reads:
     """The rows that an operation read, each once."""
 
-    _rows: dict[tuple[UUID, Kind], dict[UUID, DocumentFacts | None]] = field(
-        default_factory=lambda: defaultdict(dict), repr=False
-    )
+    _rows: _Rows = field(default_factory=_rows, repr=False)
     _persons: set[UUID] = field(default_factory=set, repr=False)
+    _delegations: set[tuple[UUID, UUID | None]] = field(default_factory=set, repr=False)
+    _failure: Exception | None = field(default=None, repr=False)
 
     def observe(self, found: Any) -> None:
         """Note what a batched query found: rows, pages or lists of them."""
@@ -71,76 +89,88 @@ class Reads:
                 self._observe_all(found)
             case Person():
                 self._persons.add(found.id)
-            case _ if (kind := KINDS.get(type(found))) is not None:
-                facts = document_facts(found) if isinstance(found, Document) else None
-                record_id = found.id if isinstance(found, Record) else found.record_id
-                key = found.id if kind[2] is not None else record_id
-                self._rows[record_id, kind][key] = facts
+            case Delegation():
+                self._delegations.add((found.holder_person_id, found.delegate_person_id))
+            case Document():
+                self._note(found, found.id)
+            case ProfileEntry():
+                self._note(found, found.source_document_id)
+            case _ if type(found) in KINDS:
+                self._note(found, None)
+
+    def _note(self, found: Any, source: UUID | None) -> None:
+        kind = KINDS[type(found)]
+        record_id = found.id if isinstance(found, Record) else found.record_id
+        key = found.id if kind[2] is not None else record_id
+        self._rows[record_id, kind][key] = (source,)
 
     def _observe_all(self, found: Iterable[Any]) -> None:
         for item in found:
             self.observe(item)
 
     async def settle(self, actor: Actor, database: Database) -> None:
-        """Write down what was read.
+        """Write down what was read since the last call.
+
+        Once that fails, every further call fails alike: the answer must not be given.
 
         Raises:
             RightsChanged: something of it is no longer allowed.
             RateLimited: the actor reaches far more patients than their profession needs.
         """
+        if self._failure is not None:
+            raise self._failure
         if isinstance(actor, Anonymous | Publisher | Operator):
             return
-        rows, persons = self._rows, self._persons - {getattr(actor, "person_id", None)}
-        self._rows, self._persons = defaultdict(dict), set()
-        if not rows and not persons:
+        own = getattr(actor, "person_id", None)
+        rows, persons = self._rows, self._persons - {own}
+        # What a delegate holds is their own; that others hold one is part of who may see a record.
+        holders = {holder for holder, delegate in self._delegations if own != delegate}
+        self._rows, self._persons, self._delegations = _rows(), set(), set()
+        if not rows and not persons and not holders:
             return
-        async with database.write() as work:
-            for record_id in await _records_of(work, persons):
-                rows[record_id, KINDS[Record]][record_id] = None
-            deciding = await Deciding.on(actor, work, {record_id for record_id, _ in rows})
-            held = await held_facts(actor, work, self._facts_read(rows))
-            facts = _facts(deciding, rows, held)
-            plain = {fact.record_id for fact in facts if not fact.is_emergency}
-            urgent = {fact.record_id for fact in facts} - plain
-            await reached(actor, work, urgent, is_emergency=True)
-            pace = await reached(actor, work, plain)
-            if not pace.is_refused:
-                await write(actor, work, facts)
-        await keep(pace)
-
-    @staticmethod
-    def _facts_read(rows: dict[tuple[UUID, Kind], dict[UUID, DocumentFacts | None]]) -> list[UUID]:
-        return [
-            object_id
-            for (_, kind), objects in rows.items()
-            if kind[1] is JournalAction.READ_PROFILE
-            for object_id in objects
-        ]
+        try:
+            async with database.write() as work:
+                await _add_persons(work, rows, persons, holders)
+                facts = await _facts(actor, work, rows)
+                plain = {fact.record_id for fact in facts if not fact.is_emergency}
+                urgent = {fact.record_id for fact in facts} - plain
+                await reached(actor, work, urgent, is_emergency=True)
+                pace = await reached(actor, work, plain)
+                if not pace.is_refused:
+                    await write(actor, work, facts)
+            await keep(pace)
+        except Exception as error:
+            self._failure = error
+            raise
 
 
-async def _records_of(work: Work, person_ids: set[UUID]) -> list[UUID]:
-    if not person_ids:
-        return []
-    found = select(Record.id).where(
-        Record.person_id.in_(person_ids), Record.state.in_(READABLE_STATES)
+async def _add_persons(work: Work, rows: _Rows, persons: set[UUID], holders: set[UUID]) -> None:
+    """Add the open records of persons that were read, and of holders whose delegations were."""
+    if not persons and not holders:
+        return
+    found = select(Record.id, Record.person_id).where(
+        Record.person_id.in_(persons | holders), Record.state.in_(READABLE_STATES)
     )
-    return list(await work.session.scalars(found))
+    for id_, person_id in await work.session.execute(found):
+        if person_id in persons:
+            rows[id_, KINDS[Record]][id_] = (None,)
+        if person_id in holders:
+            rows[id_, KINDS[Delegation]][id_] = (None,)
 
 
-def _facts(
-    deciding: Deciding,
-    rows: dict[tuple[UUID, Kind], dict[UUID, DocumentFacts | None]],
-    held: set[UUID],
-) -> list[Fact]:
+async def _facts(actor: Actor, work: Work, rows: _Rows) -> list[Fact]:
+    await _add_sources(work, rows)
+    ids = {id_ for found in rows.values() for sources in found.values() for id_ in sources if id_}
+    documents = await document_facts(work, ids) if ids else {}
+    deciding = await Deciding.on(actor, work, {record_id for record_id, _ in rows})
     grouped: dict[tuple[UUID, Kind, str, bool, bool], list[UUID]] = defaultdict(list)
-    for (record_id, kind), objects in rows.items():
-        for object_id, document in objects.items():
-            decision = deciding.decide(kind[0], record_id, document)
-            if not decision.is_allowed:
-                raise RightsChanged()
-            is_held = object_id in held or (document is not None and deciding.is_held(document))
-            key = (record_id, kind, decision.rule, decision.is_emergency, is_held)
-            grouped[key].append(object_id)
+    for (record_id, kind), found in rows.items():
+        for object_id, sources in found.items():
+            rule, is_emergency = _allowed(deciding, kind[0], record_id, sources, documents)
+            is_held = all(
+                _is_held(deciding, documents.get(id_) if id_ else None) for id_ in sources
+            )
+            grouped[record_id, kind, rule, is_emergency, is_held].append(object_id)
     return [
         Fact(
             record_id,
@@ -154,3 +184,50 @@ def _facts(
         )
         for (record_id, kind, rule, is_emergency, is_held), ids in grouped.items()
     ]
+
+
+def _is_held(deciding: Deciding, document: DocumentFacts | None) -> bool:
+    return document is not None and deciding.is_held(document)
+
+
+async def _add_sources(work: Work, rows: _Rows) -> None:
+    """Add the documents that doses were read from."""
+    kind = KINDS[Immunization]
+    doses = {key: found for (_, of_kind), found in rows.items() if of_kind == kind for key in found}
+    if not doses:
+        return
+    sources: dict[UUID, list[UUID | None]] = defaultdict(list)
+    statement = select(ImmunizationSource.immunization_id, ImmunizationSource.source_document_id)
+    for key, document_id in await work.session.execute(
+        statement.where(ImmunizationSource.immunization_id.in_(doses))
+    ):
+        sources[key].append(document_id)
+    for key, found in doses.items():
+        found[key] = tuple(sources[key])
+
+
+def _allowed(
+    deciding: Deciding,
+    action: Action,
+    record_id: UUID,
+    sources: Sources,
+    documents: Mapping[UUID, DocumentFacts],
+) -> tuple[str, bool]:
+    """Return the rule that allows a read now, and whether in an emergency only.
+
+    Raises:
+        RightsChanged: none does.
+    """
+    known = [documents.get(id_) if id_ else None for id_ in sources]
+    readable = any(
+        id_ is None
+        or (
+            facts is not None and deciding.decide(Action.READ_DOCUMENT, record_id, facts).is_allowed
+        )
+        for id_, facts in zip(sources, known, strict=True)
+    )
+    of_document = known[0] if action is Action.READ_DOCUMENT else None
+    decision = deciding.decide(action, record_id, of_document)
+    if not readable or not decision.is_allowed:
+        raise RightsChanged()
+    return decision.rule, decision.is_emergency

@@ -157,7 +157,9 @@ async def write(actor: Actor | None, work: Work, facts: Sequence[Fact]) -> list[
                     "text_digest": fact.text_digest,
                 }
             )
-    await work.session.execute(insert(JournalEntry), rows)
+    # Without render_nulls, entries with objects and without are statements of their own.
+    statement = insert(JournalEntry).execution_options(render_nulls=True)
+    await work.session.execute(statement, rows)
     await work.session.execute(insert(UnsealedEntry), [{"entry_id": row["id"]} for row in rows])
     return [row["id"] for row in rows]
 

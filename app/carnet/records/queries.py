@@ -17,7 +17,6 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    union_all,
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -282,25 +281,6 @@ async def nothing_to_declare(
     for row in await work.session.scalars(statement):
         found[row.record_id].append(row)
     return found
-
-
-async def held_facts(actor: Actor, work: Work, ids: Collection[UUID]) -> set[UUID]:
-    """Return those of these entries and doses that their holder may not know of yet: read from
-    documents that are hidden from them, by professionals who see those."""
-    if not ids or not isinstance(actor, Professional):
-        return set()
-    entries = select(ProfileEntry.id).where(
-        ProfileEntry.id.in_(ids), ProfileEntry.hidden_from_holder_until > work.now
-    )
-    told = exists().where(
-        ImmunizationSource.immunization_id == Immunization.id,
-        or_(
-            ImmunizationSource.hidden_from_holder_until.is_(None),
-            ImmunizationSource.hidden_from_holder_until <= work.now,
-        ),
-    )
-    doses = select(Immunization.id).where(Immunization.id.in_(ids), ~told)
-    return set(await work.session.scalars(union_all(entries, doses)))
 
 
 PATIENTS = Order("patients.newest", Record.created_at.desc(), Record.id.desc())
