@@ -15,6 +15,7 @@ from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet.store.signing import Signer
 from carnet_graphql.context import Context
+from carnet_graphql.reads import Reads
 from carnet_graphql.schema import schema
 
 SCHEMA = schema()
@@ -24,11 +25,11 @@ CHEAP = Parameters(Type.ID, 19, 16, 16, 1, 8, 1)  # argon2id, so that tests are 
 SERVER_KEY = b"s" * 32  # what enrolment codes follow from
 
 
-async def execute(
-    database: Database, blobs: BlobStore, actor: Actor, query: str, **variables: Any
-) -> tuple[Any, list[dict[str, Any]]]:
-    """Return data and errors of an operation."""
-    context = Context(
+def context_of(
+    database: Database, blobs: BlobStore, actor: Actor, reads: Reads | None = None
+) -> Context:
+    """Return the context of one request; ``reads`` may be one that a test interrupts."""
+    return Context(
         actor=actor,
         database=database,
         blobs=blobs,
@@ -37,7 +38,21 @@ async def execute(
         signer=SIGNER,
         address="127.0.0.1",
         correlation_id="test",
+        reads=reads or Reads(),
     )
+
+
+async def execute(
+    database: Database, blobs: BlobStore, actor: Actor, query: str, **variables: Any
+) -> tuple[Any, list[dict[str, Any]]]:
+    """Return data and errors of an operation."""
+    return await answer(context_of(database, blobs, actor), query, variables)
+
+
+async def answer(
+    context: Context, query: str, variables: dict[str, Any]
+) -> tuple[Any, list[dict[str, Any]]]:
+    """Return data and errors of an operation in this context."""
     result = await SCHEMA.execute(query, variables, context_value=context)
     return result.data, [dict(error.formatted) for error in result.errors or []]
 

@@ -89,6 +89,16 @@ class Scene:
         answer: dict[str, Any] = found[mutation]
         return answer
 
+    async def outcome(self, actor: Actor, mutation: str, **given: Any) -> str:
+        """Run a mutation; return its payload's type, or the code of the error in its place."""
+        found, errors = await graph.execute(
+            self.database, self.blobs, actor, MUTATIONS[mutation], input=given
+        )
+        if errors:
+            (code,) = {error["extensions"]["code"] for error in errors}
+            return str(code)
+        return str(found[mutation]["__typename"])
+
     async def done(self, actor: Actor, mutation: str, **given: Any) -> dict[str, Any]:
         """Run a mutation that must succeed."""
         answer = await self.do(actor, mutation, **given)

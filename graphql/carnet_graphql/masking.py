@@ -9,6 +9,7 @@ values: an exception's text may hold SQL parameters or a patient's name.
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -24,6 +25,13 @@ from carnet_graphql.errors import graphql_path
 MESSAGE = "Something went wrong."
 ERROR_LIMIT = 5  # errors of one request that did not run: more only helps to map the schema
 FRAME_LIMIT = 30  # innermost stack frames in a log line
+
+_QUOTED = (
+    (re.compile(r"(, but encountered error .*|[,;.?]? [Ff]ound: .*)", re.DOTALL), "."),
+    (re.compile(r"( cannot represent [\w -]*value): .*", re.DOTALL), r"\1."),
+    (re.compile(r"Value .* does not exist in ", re.DOTALL), "That value does not exist in "),
+    (re.compile(r"\b(String|BlockString|Int|Float) (['\"]).*\2", re.DOTALL), r"\1"),
+)  # what graphql-core writes before a value, and what is left of it
 
 logger = logging.getLogger("carnet.graphql")
 
@@ -50,6 +58,7 @@ def mask(error: GraphQLError, correlation_id: str) -> GraphQLError:
             if isinstance(cause, ContentUnavailable):
                 log_failure(cause, correlation_id)
         case _ if isinstance(error, GraphQLSyntaxError) or _is_about_the_request(error, cause):
+            message = without_values(message)
             extensions = {"code": _request_code(error)}
         case _:
             log_failure(cause or error, correlation_id)
@@ -63,6 +72,16 @@ def mask(error: GraphQLError, correlation_id: str) -> GraphQLError:
         path=error.path,
         extensions=extensions | {"correlationId": correlation_id},
     )
+
+
+def without_values(message: str) -> str:
+    """Return a complaint of GraphQL's own without the value that it complains of.
+
+    graphql-core 3.2 quotes it, whole objects included: a number, a name, a password.
+    """
+    for pattern, kept in _QUOTED:
+        message = pattern.sub(kept, message)
+    return message
 
 
 def _is_about_the_request(error: GraphQLError, cause: Exception | None) -> bool:

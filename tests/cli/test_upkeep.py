@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import graph
 from sqlalchemy import select
 
 from carnet.cli.jobs import RECURRING, handlers
@@ -47,7 +48,7 @@ async def test_what_is_due_happens_by_itself(
             states = await work.session.scalars(select(Record.state))
             return set(states) == {RecordState.OPEN}
 
-    opened = Workspace(Settings(), database, blobs, b"k" * 32)
+    opened = Workspace(Settings(), database, blobs, graph.SIGNER, b"k" * 32)
     await enrolled(database, "1850599000001")
     clock.offset += timedelta(weeks=6)  # nothing runs meanwhile
     async with upkeep(opened):
@@ -63,5 +64,5 @@ async def test_what_is_due_happens_by_itself(
 
 
 async def test_every_repeating_job_has_a_handler(database: Database, blobs: BlobStore) -> None:
-    opened = Workspace(Settings(), database, blobs, b"k" * 32)
+    opened = Workspace(Settings(), database, blobs, graph.SIGNER, b"k" * 32)
     assert set(RECURRING) <= set(handlers(opened))

@@ -37,7 +37,7 @@ def test_the_commands_it_names_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["/opt/x/bin/carnet"])
     text = welcome("http://127.0.0.1:8000", Settings())
     named = re.findall(r"/opt/x/bin/carnet ([a-z]+)(?: ([a-z]+))?", text)
-    assert {first for first, _ in named} == {"token", "intake", "sandbox"}
+    assert {first for first, _ in named} == {"token", "intake", "journal", "sandbox"}
     context = click.Context(carnet)
     for first, _ in named:
         assert carnet.get_command(context, first) is not None

@@ -20,6 +20,7 @@ from carnet.errors import UserMistake
 from carnet.store import migrate
 from carnet.store.database import APP_ROLE, Database, asyncpg_url
 from carnet.store.embedded import EmbeddedPostgres
+from carnet.store.migrate import APPEND_ONLY
 from carnet.store.migrations import everything
 
 # Everything that a migration can get wrong, as PostgreSQL itself writes it down.
@@ -192,6 +193,7 @@ async def test_the_servers_role_may_read_and_write_rows(owner_url: URL) -> None:
     found = {row["relname"]: row["may"] for row in grants}
     assert found.pop("alembic_version") == ["SELECT"]
     assert set(found) == set(everything.METADATA.tables)
+    assert {tuple(found.pop(name)) for name in APPEND_ONLY} == {("INSERT", "SELECT")}
     assert {tuple(may) for may in found.values()} == {("DELETE", "INSERT", "SELECT", "UPDATE")}
 
 
