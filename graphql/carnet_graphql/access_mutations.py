@@ -1,81 +1,27 @@
-"""What people decide about access: settings, care team, consents, blocks, emergencies."""
+"""What people decide for a whole record, and how it is reached in an emergency."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 import strawberry
 
-from carnet.access import blocks, care_team, consents, emergencies, settings
-from carnet.access.locating import Grantee, PatientReference
-from carnet.errors import NotFound as NotFoundRefusal
-from carnet.people.identifiers import INS_NIR
+from carnet.access import emergencies, settings
 from carnet.store.database import Work
-from carnet.values import Identifier, PartialDate
-from carnet_graphql.access import (
-    Block,
-    CareTeamMember,
-    CareTeamRole,
-    Consent,
-    EmergencyAccess,
-    EmergencyKind,
-)
 from carnet_graphql.context import Info
 from carnet_graphql.errors import (
     AccessDenied,
     Conflict,
     NotFound,
-    QuotaExceeded,
     Unauthenticated,
     ValidationFailed,
 )
+from carnet_graphql.grant_mutations import PatientReferenceInput, seen_record
+from carnet_graphql.grants import EmergencyAccess, EmergencyKind
 from carnet_graphql.idempotency import IdempotencyKey, idempotency_key, perform
-from carnet_graphql.node import load_node, read_id, write_id
-from carnet_graphql.people import Organization, Professional
+from carnet_graphql.node import read_id, write_id
 from carnet_graphql.records import Record
-
-
-@strawberry.input(description="Exactly one professional or organization.")
-class GranteeInput:
-    """See `carnet.access.locating.Grantee`."""
-
-    professional_id: strawberry.ID | None = strawberry.field(
-        default=None, description="A professional."
-    )
-    organization_id: strawberry.ID | None = strawberry.field(
-        default=None, description="An organization: everybody who works there."
-    )
-
-    def value(self) -> Grantee:
-        """Return the input as the area's value."""
-        professional, organization = self.professional_id, self.organization_id
-        return Grantee(
-            read_id(professional, Professional, "grantee", "professionalId")
-            if professional
-            else None,
-            read_id(organization, Organization, "grantee", "organizationId")
-            if organization
-            else None,
-        )
-
-
-@strawberry.input(description="The patient before you: what they or their card told you.")
-class PatientReferenceInput:
-    """See `carnet.access.locating.PatientReference`."""
-
-    identifier: str = strawberry.field(description="National number (INS).")
-    identifier_system: str = strawberry.field(
-        default=INS_NIR, description="URI of who gave it; the INS-NIR unless said otherwise."
-    )
-    birth_date: PartialDate = strawberry.field(description="Date of birth, as it is registered.")
-
-    def value(self) -> PatientReference:
-        """Return the input as the area's value."""
-        return PatientReference(
-            Identifier(self.identifier_system, self.identifier), self.birth_date
-        )
 
 
 @strawberry.input(description="New settings; what is left out stays as it is.")
@@ -102,89 +48,6 @@ class ChangeAccessSettingsInput:
     allows_attested_consent: bool | None = strawberry.field(
         default=None, description="Accept a consent that a professional attests."
     )
-    idempotency_key: IdempotencyKey = idempotency_key()
-
-
-@strawberry.input(description="Whom to name to the care team.")
-class NameCareTeamMemberInput:
-    """Input of `nameCareTeamMember`."""
-
-    record_id: strawberry.ID = strawberry.field(description="The record.")
-    grantee: GranteeInput = strawberry.field(description="Who it is.")
-    role: CareTeamRole = strawberry.field(
-        default=CareTeamRole.MEMBER,
-        description="What they are; a new attending doctor takes the place of the former.",
-    )
-    idempotency_key: IdempotencyKey = idempotency_key()
-
-
-@strawberry.input(description="Declare yourself part of a patient's care team.")
-class JoinCareTeamInput:
-    """Input of `joinCareTeam`."""
-
-    patient: PatientReferenceInput = strawberry.field(description="The patient.")
-    holder_was_informed: bool = strawberry.field(
-        description="You state that you informed the patient and they did not object."
-    )
-    with_organization: bool = strawberry.field(
-        default=False, description="For all who work where you work, not for you alone."
-    )
-    idempotency_key: IdempotencyKey = idempotency_key()
-
-
-@strawberry.input(description="Whom to take out of the care team.")
-class EndCareTeamMembershipInput:
-    """Input of `endCareTeamMembership`."""
-
-    record_id: strawberry.ID = strawberry.field(description="The record.")
-    member_id: strawberry.ID = strawberry.field(description="The member.")
-    idempotency_key: IdempotencyKey = idempotency_key()
-
-
-@strawberry.input(description="Whom to let read the record for a consultation.")
-class GiveConsentInput:
-    """Input of `giveConsent`."""
-
-    record_id: strawberry.ID = strawberry.field(description="The record.")
-    grantee: GranteeInput = strawberry.field(description="Who it is.")
-    expires_at: datetime | None = strawberry.field(
-        default=None, description="Until when; 24 hours unless said, 30 days at most."
-    )
-    idempotency_key: IdempotencyKey = idempotency_key()
-
-
-@strawberry.input(description="Attest that the patient before you consents.")
-class AttestConsentInput:
-    """Input of `attestConsent`."""
-
-    patient: PatientReferenceInput = strawberry.field(description="The patient.")
-    idempotency_key: IdempotencyKey = idempotency_key()
-
-
-@strawberry.input(description="Which consent to take back.")
-class RevokeConsentInput:
-    """Input of `revokeConsent`."""
-
-    record_id: strawberry.ID = strawberry.field(description="The record.")
-    consent_id: strawberry.ID = strawberry.field(description="The consent.")
-    idempotency_key: IdempotencyKey = idempotency_key()
-
-
-@strawberry.input(description="Whom to shut out.")
-class BlockAccessInput:
-    """Input of `blockAccess`."""
-
-    record_id: strawberry.ID = strawberry.field(description="The record.")
-    grantee: GranteeInput = strawberry.field(description="Who it is.")
-    idempotency_key: IdempotencyKey = idempotency_key()
-
-
-@strawberry.input(description="Which block to lift.")
-class LiftBlockInput:
-    """Input of `liftBlock`."""
-
-    record_id: strawberry.ID = strawberry.field(description="The record.")
-    block_id: strawberry.ID = strawberry.field(description="The block.")
     idempotency_key: IdempotencyKey = idempotency_key()
 
 
@@ -217,62 +80,6 @@ class ChangeAccessSettingsSuccess:
     record: Record = strawberry.field(description="The record.")
 
 
-@strawberry.type(description="They belong to the care team now.")
-class NameCareTeamMemberSuccess:
-    """Success of `nameCareTeamMember`."""
-
-    member: CareTeamMember = strawberry.field(description="The member.")
-
-
-@strawberry.type(description="You belong to the care team; the holder was told.")
-class JoinCareTeamSuccess:
-    """Success of `joinCareTeam`."""
-
-    record: Record = strawberry.field(description="The patient's record.")
-
-
-@strawberry.type(description="They belong to the care team no more.")
-class EndCareTeamMembershipSuccess:
-    """Success of `endCareTeamMembership`."""
-
-    ended_member_id: strawberry.ID = strawberry.field(description="Who it was.")
-
-
-@strawberry.type(description="They may read the record until the consent ends.")
-class GiveConsentSuccess:
-    """Success of `giveConsent`."""
-
-    consent: Consent = strawberry.field(description="The consent.")
-
-
-@strawberry.type(description="You may read the record for 24 hours; the holder was told.")
-class AttestConsentSuccess:
-    """Success of `attestConsent`."""
-
-    record: Record = strawberry.field(description="The patient's record.")
-
-
-@strawberry.type(description="The consent was taken back.")
-class RevokeConsentSuccess:
-    """Success of `revokeConsent`."""
-
-    revoked_consent_id: strawberry.ID = strawberry.field(description="Which it was.")
-
-
-@strawberry.type(description="They are shut out, and what was granted to them has ended.")
-class BlockAccessSuccess:
-    """Success of `blockAccess`."""
-
-    block: Block = strawberry.field(description="The block.")
-
-
-@strawberry.type(description="They can be granted access again; nothing was given back.")
-class LiftBlockSuccess:
-    """Success of `liftBlock`."""
-
-    lifted_block_id: strawberry.ID = strawberry.field(description="Which it was.")
-
-
 @strawberry.type(description="The record is open to you for four hours; it was reported.")
 class OpenEmergencyAccessSuccess:
     """Success of `openEmergencyAccess`."""
@@ -297,68 +104,6 @@ ChangeAccessSettingsPayload = Annotated[
     | ValidationFailed,
     strawberry.union("ChangeAccessSettingsPayload", description="What came of the change."),
 ]
-NameCareTeamMemberPayload = Annotated[
-    NameCareTeamMemberSuccess
-    | AccessDenied
-    | Conflict
-    | NotFound
-    | QuotaExceeded
-    | Unauthenticated
-    | ValidationFailed,
-    strawberry.union("NameCareTeamMemberPayload", description="What came of naming them."),
-]
-JoinCareTeamPayload = Annotated[
-    JoinCareTeamSuccess
-    | AccessDenied
-    | Conflict
-    | NotFound
-    | QuotaExceeded
-    | Unauthenticated
-    | ValidationFailed,
-    strawberry.union("JoinCareTeamPayload", description="What came of joining."),
-]
-EndCareTeamMembershipPayload = Annotated[
-    EndCareTeamMembershipSuccess | AccessDenied | Conflict | NotFound | Unauthenticated,
-    strawberry.union("EndCareTeamMembershipPayload", description="What came of ending it."),
-]
-GiveConsentPayload = Annotated[
-    GiveConsentSuccess
-    | AccessDenied
-    | Conflict
-    | NotFound
-    | QuotaExceeded
-    | Unauthenticated
-    | ValidationFailed,
-    strawberry.union("GiveConsentPayload", description="What came of consenting."),
-]
-AttestConsentPayload = Annotated[
-    AttestConsentSuccess
-    | AccessDenied
-    | Conflict
-    | NotFound
-    | QuotaExceeded
-    | Unauthenticated
-    | ValidationFailed,
-    strawberry.union("AttestConsentPayload", description="What came of attesting a consent."),
-]
-RevokeConsentPayload = Annotated[
-    RevokeConsentSuccess | AccessDenied | Conflict | NotFound | Unauthenticated,
-    strawberry.union("RevokeConsentPayload", description="What came of taking it back."),
-]
-BlockAccessPayload = Annotated[
-    BlockAccessSuccess
-    | AccessDenied
-    | Conflict
-    | NotFound
-    | QuotaExceeded
-    | Unauthenticated
-    | ValidationFailed,
-    strawberry.union("BlockAccessPayload", description="What came of shutting them out."),
-]
-LiftBlockPayload = Annotated[
-    LiftBlockSuccess | AccessDenied | Conflict | NotFound | Unauthenticated,
-    strawberry.union("LiftBlockPayload", description="What came of lifting the block."),
-]
 OpenEmergencyAccessPayload = Annotated[
     OpenEmergencyAccessSuccess
     | AccessDenied
@@ -372,13 +117,6 @@ CloseEmergencyAccessPayload = Annotated[
     CloseEmergencyAccessSuccess | AccessDenied | Conflict | NotFound | Unauthenticated,
     strawberry.union("CloseEmergencyAccessPayload", description="What came of ending it."),
 ]
-
-
-async def _record(info: Info, key: UUID) -> Record:
-    found = await load_node(info.context, Record, key)
-    if found is None:
-        raise NotFoundRefusal()
-    return found
 
 
 @strawberry.type
@@ -406,128 +144,8 @@ class AccessMutation:
             )
 
         return ChangeAccessSettingsSuccess(
-            record=await _record(info, await perform(info, input, act))
+            record=await seen_record(info, await perform(info, input, act))
         )
-
-    @strawberry.mutation(description="Name somebody to the care team.")
-    async def name_care_team_member(
-        self, info: Info, input: NameCareTeamMemberInput
-    ) -> NameCareTeamMemberPayload:
-        """Name a member."""
-        record_id = read_id(input.record_id, Record, "recordId")
-        grantee = input.grantee.value()
-
-        async def act(work: Work) -> UUID:
-            return await care_team.name_member(
-                info.context.actor, work, record_id, grantee, input.role
-            )
-
-        member = await load_node(info.context, CareTeamMember, await perform(info, input, act))
-        if member is None:
-            raise NotFoundRefusal()
-        return NameCareTeamMemberSuccess(member=member)
-
-    @strawberry.mutation(
-        description="As a professional, declare yourself part of a patient's care team."
-    )
-    async def join_care_team(self, info: Info, input: JoinCareTeamInput) -> JoinCareTeamPayload:
-        """Join a care team."""
-        patient = input.patient.value()
-
-        async def act(work: Work) -> UUID:
-            record_id, _ = await care_team.join_care_team(
-                info.context.actor,
-                work,
-                patient,
-                holder_was_informed=input.holder_was_informed,
-                with_organization=input.with_organization,
-            )
-            return record_id
-
-        return JoinCareTeamSuccess(record=await _record(info, await perform(info, input, act)))
-
-    @strawberry.mutation(description="Take somebody out of the care team: an objection.")
-    async def end_care_team_membership(
-        self, info: Info, input: EndCareTeamMembershipInput
-    ) -> EndCareTeamMembershipPayload:
-        """End a membership."""
-        record_id = read_id(input.record_id, Record, "recordId")
-        member_id = read_id(input.member_id, CareTeamMember, "memberId")
-
-        async def act(work: Work) -> UUID:
-            return await care_team.end_membership(info.context.actor, work, record_id, member_id)
-
-        await perform(info, input, act)
-        return EndCareTeamMembershipSuccess(ended_member_id=input.member_id)
-
-    @strawberry.mutation(description="Consent to a consultation by somebody outside the care team.")
-    async def give_consent(self, info: Info, input: GiveConsentInput) -> GiveConsentPayload:
-        """Give a consent."""
-        record_id = read_id(input.record_id, Record, "recordId")
-        grantee = input.grantee.value()
-
-        async def act(work: Work) -> UUID:
-            return await consents.give_consent(
-                info.context.actor, work, record_id, grantee, input.expires_at
-            )
-
-        consent = await load_node(info.context, Consent, await perform(info, input, act))
-        if consent is None:
-            raise NotFoundRefusal()
-        return GiveConsentSuccess(consent=consent)
-
-    @strawberry.mutation(
-        description="As a professional, attest that the patient consents to this consultation."
-    )
-    async def attest_consent(self, info: Info, input: AttestConsentInput) -> AttestConsentPayload:
-        """Attest a consent."""
-        patient = input.patient.value()
-
-        async def act(work: Work) -> UUID:
-            record_id, _ = await consents.attest_consent(info.context.actor, work, patient)
-            return record_id
-
-        return AttestConsentSuccess(record=await _record(info, await perform(info, input, act)))
-
-    @strawberry.mutation(description="Take a consent back before its end.")
-    async def revoke_consent(self, info: Info, input: RevokeConsentInput) -> RevokeConsentPayload:
-        """Revoke a consent."""
-        record_id = read_id(input.record_id, Record, "recordId")
-        consent_id = read_id(input.consent_id, Consent, "consentId")
-
-        async def act(work: Work) -> UUID:
-            return await consents.revoke_consent(info.context.actor, work, record_id, consent_id)
-
-        await perform(info, input, act)
-        return RevokeConsentSuccess(revoked_consent_id=input.consent_id)
-
-    @strawberry.mutation(
-        description="Shut a professional or an organization out; what they were granted ends."
-    )
-    async def block_access(self, info: Info, input: BlockAccessInput) -> BlockAccessPayload:
-        """Block somebody."""
-        record_id = read_id(input.record_id, Record, "recordId")
-        grantee = input.grantee.value()
-
-        async def act(work: Work) -> UUID:
-            return await blocks.block(info.context.actor, work, record_id, grantee)
-
-        block = await load_node(info.context, Block, await perform(info, input, act))
-        if block is None:
-            raise NotFoundRefusal()
-        return BlockAccessSuccess(block=block)
-
-    @strawberry.mutation(description="Lift a block; access needs a new grant.")
-    async def lift_block(self, info: Info, input: LiftBlockInput) -> LiftBlockPayload:
-        """Lift a block."""
-        record_id = read_id(input.record_id, Record, "recordId")
-        block_id = read_id(input.block_id, Block, "blockId")
-
-        async def act(work: Work) -> UUID:
-            return await blocks.lift_block(info.context.actor, work, record_id, block_id)
-
-        await perform(info, input, act)
-        return LiftBlockSuccess(lifted_block_id=input.block_id)
 
     @strawberry.mutation(
         description="As a professional, reach a record in an emergency, for four hours. The holder"
@@ -552,7 +170,7 @@ class AccessMutation:
             async with info.context.database.read() as work:
                 opened.append(await emergencies.record_of(info.context.actor, work, access_id))
         return OpenEmergencyAccessSuccess(
-            record=await _record(info, opened[0]),
+            record=await seen_record(info, opened[0]),
             emergency_access_id=write_id(EmergencyAccess, access_id),
         )
 

@@ -18,7 +18,7 @@ from carnet.errors import Unauthenticated, ValidationFailed
 from carnet.people.actor import Anonymous
 from carnet.store import transparency
 from carnet_crypto.treehead import TreeHead
-from carnet_graphql.access import AccessRule, LazyPatient, LazyProfessional, professional_of
+from carnet_graphql.access import AccessRule, LazyPatient
 from carnet_graphql.connection import (
     After,
     Before,
@@ -31,6 +31,7 @@ from carnet_graphql.connection import (
 from carnet_graphql.context import Info
 from carnet_graphql.delegations import patient_of
 from carnet_graphql.documents import Document
+from carnet_graphql.grants import LazyProfessional, professional_of
 from carnet_graphql.node import Node, load_node, register_node
 
 strawberry.enum(JournalAction, name="JournalAction", description="What was done.")

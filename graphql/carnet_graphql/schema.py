@@ -10,6 +10,7 @@ from carnet_graphql.delegations import DelegationMutation
 from carnet_graphql.document_mutations import DocumentMutation
 from carnet_graphql.explaining import ExplainingQuery
 from carnet_graphql.export_mutations import ExportMutation
+from carnet_graphql.grant_mutations import GrantMutation
 from carnet_graphql.intake import IntakeMutation
 from carnet_graphql.journal import JournalQuery
 from carnet_graphql.lifecycle_mutations import LifecycleMutation
@@ -44,6 +45,7 @@ class Mutation(
     DocumentMutation,
     ExportMutation,
     AccessMutation,
+    GrantMutation,
     DelegationMutation,
     IntakeMutation,
     LifecycleMutation,

@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import (
+    TEXT,
     ColumnElement,
     Select,
     and_,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    type_coerce,
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -163,23 +165,51 @@ async def immunizations_by_ids(
     seen = immunizations_visible_to(actor, work.now)
     statement = select(Immunization).where(Immunization.id.in_(ids), seen)
     rows = {row.id: row for row in await work.session.scalars(statement)}
-    await _keep_secrets(actor, work, rows)
+    secret = await _with_secrets(actor, work, Immunization.id.in_(rows))
+    await _keep_secrets(actor, work, {id_: row for id_, row in rows.items() if id_ in secret})
     return rows
+
+
+async def _with_secrets(actor: Actor, work: Work, doses: ColumnElement[bool]) -> set[UUID]:
+    """Return which of the doses have reports that the actor does not see."""
+    hidden = (
+        select(ImmunizationSource.immunization_id)
+        .join(Immunization, Immunization.id == ImmunizationSource.immunization_id)
+        .where(doses, ~_report_visible(actor, work.now))
+    )
+    return set(await work.session.scalars(hidden))
 
 
 async def _keep_secrets(actor: Actor, work: Work, rows: dict[UUID, Immunization]) -> None:
     """Make doses the sum of the reports that the actor sees, as if the others had not come."""
-    hidden = select(ImmunizationSource.immunization_id).where(
-        ImmunizationSource.immunization_id.in_(rows),
-        ~_report_visible(actor, work.now),
-    )
-    ids = set(await work.session.scalars(hidden))
-    if not ids:
+    if not rows:
         return
-    for id_, sources in (await sources_of(actor, work, ids)).items():
+    for id_, sources in (await sources_of(actor, work, rows)).items():
         work.session.expunge(rows[id_])  # so that nothing of it is ever written
         for name, value in summed(sources).items():
             setattr(rows[id_], name, value)
+
+
+def _by_what_is_seen(actor: Actor, now: datetime, order: Order) -> Order:
+    """Return the order by the date that the actor sees, as `doses.summed` finds it: the sharpest,
+    of equals the first reported. Neither places nor cursors tell of another."""
+    date = type_coerce(ImmunizationSource.given_on, TEXT)
+    seen = (
+        select(date)
+        .where(
+            ImmunizationSource.immunization_id == Immunization.id,
+            ImmunizationSource.given_on.is_not(None),
+            source_visible(actor, now, ImmunizationSource.source_document_id),
+        )
+        .order_by(func.length(date).desc(), ImmunizationSource.id)
+        .limit(1)
+        .correlate(Immunization)
+        .scalar_subquery()
+    )
+    key = func.coalesce(seen, "", type_=TEXT)
+    if order.descending[0]:
+        return Order(order.name, key.desc(), Immunization.id.desc())
+    return Order(order.name, key, Immunization.id)
 
 
 def _entries(actor: Actor, now: datetime, section: Section) -> Select[ProfileEntry]:
@@ -216,10 +246,13 @@ async def immunization_pages(
 ) -> dict[UUID, Page[Immunization]]:
     """Return a page of doses for each record."""
     statement = select(Immunization).where(immunizations_visible_to(actor, work.now))
+    secret = await _with_secrets(actor, work, Immunization.record_id.in_(record_ids))
+    if secret:
+        order = _by_what_is_seen(actor, work.now, order)
     pages = await paginate_many(
         work, statement, order, request, parent=Immunization.record_id, parents=record_ids
     )
-    rows = {row.id: row for page in pages.values() for row in page.items}
+    rows = {row.id: row for page in pages.values() for row in page.items if row.id in secret}
     await _keep_secrets(actor, work, rows)
     return pages
 

@@ -137,10 +137,11 @@ class Order:
     """One order of a list: a name that its cursors carry, and its keys.
 
     The last key is unique (an id) and no key is ever NULL, else rows would be skipped. Keys are
-    columns of text, whole numbers, times, days or UUIDs; ``desc(column)`` turns one round.
+    columns, or expressions of them, of text, whole numbers, times, days or UUIDs;
+    ``desc(column)`` turns one round.
     """
 
-    def __init__(self, name: str, *keys: InstrumentedAttribute[Any] | UnaryExpression[Any]) -> None:
+    def __init__(self, name: str, *keys: InstrumentedAttribute[Any] | ColumnElement[Any]) -> None:
         self.name = name
         self.columns: list[ColumnElement[Any]] = []
         self.descending: list[bool] = []
