@@ -86,7 +86,14 @@ class ExplainingQuery:
         " the rule that decides; null when you see no such document."
     )
     async def access_explanation(
-        self, info: Info, document: strawberry.ID, professional: strawberry.ID
+        self,
+        info: Info,
+        document: Annotated[
+            strawberry.ID, strawberry.argument(description="A document that you see.")
+        ],
+        professional: Annotated[
+            strawberry.ID, strawberry.argument(description="Anybody in the directory.")
+        ],
     ) -> AccessExplanation | None:
         """Explain a decision."""
         from carnet_graphql.people import Professional
