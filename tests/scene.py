@@ -1,7 +1,6 @@
 """One record with a document of each visibility, and everything that can be asked about it.
 
-Every document has a title, an author, a profile entry and a dose of its own, all named after the
-document, so that a name found anywhere in an answer says what leaked.
+Title, author, profile entry and dose of a document bear its name: found in an answer, it leaked.
 """
 
 from __future__ import annotations

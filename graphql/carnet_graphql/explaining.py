@@ -88,9 +88,7 @@ class ExplainingQuery:
     async def access_explanation(
         self,
         info: Info,
-        document: Annotated[
-            strawberry.ID, strawberry.argument(description="A document that you see.")
-        ],
+        document: Annotated[strawberry.ID, strawberry.argument(description="The document.")],
         professional: Annotated[
             strawberry.ID, strawberry.argument(description="Anybody in the directory.")
         ],
