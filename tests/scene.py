@@ -75,7 +75,7 @@ class Scene:
         return write_id(records.Record, self.record)
 
     def document_id(self, name: str) -> str:
-        """Return a document's global id."""
+        """Return a global id."""
         return write_id(documents.Document, self.documents[name])
 
     def patient(self, **other: str) -> dict[str, str]:
@@ -245,8 +245,7 @@ async def _document(made: Scene, name: str, author: Professional | None) -> None
         id_ = work.new_id()
         rpps = []
         if author is not None:
-            known = await work.session.get_one(ProfessionalRow, author.professional_id)
-            rpps = [known.rpps]
+            rpps = [(await work.session.get_one(ProfessionalRow, author.professional_id)).rpps]
         earlier = work.now - timedelta(days=10)
         work.session.add(
             Document(
