@@ -1,7 +1,6 @@
 """One record with a document of each visibility, and everything that can be asked about it.
 
-Every document has a title, an author, a profile entry and a dose of its own, all named after the
-document, so that a name found anywhere in an answer says what leaked.
+Title, author, profile entry and dose of a document bear its name: found in an answer, it leaked.
 """
 
 from __future__ import annotations
@@ -17,6 +16,21 @@ import graph
 import httpx
 import orjson
 import world
+from scene_texts import (
+    AUTHORED,
+    FRESH,
+    GONE,
+    HELD,
+    LISTS,
+    MASKED,
+    MUTATIONS,
+    NAMES,
+    NODE,
+    NODES,
+    PLAIN,
+    SEARCH,
+    SECRET,
+)
 from sqlalchemy import event, select
 
 from carnet.access.tables import AccessSettings
@@ -25,7 +39,6 @@ from carnet.http.app import create_app
 from carnet.http.content import ROUTES
 from carnet.http.services import Services
 from carnet.people.actor import Actor, Patient, Professional
-from carnet.people.tables import Account
 from carnet.people.tables import Professional as ProfessionalRow
 from carnet.records.tables import Immunization, ImmunizationSource, ProfileEntry
 from carnet.settings import Settings
@@ -39,16 +52,7 @@ from carnet_graphql.node import write_id
 from carnet_graphql.people import Organization
 from carnet_graphql.people import Professional as ProfessionalNode
 
-PLAIN, MASKED, HELD, SECRET, FRESH, AUTHORED, GONE = (
-    "plain",
-    "masked",
-    "held",
-    "secret",
-    "fresh",
-    "authored",
-    "gone",
-)
-NAMES = (PLAIN, MASKED, HELD, SECRET, FRESH, AUTHORED, GONE)
+__all__ = ["AUTHORED", "FRESH", "GONE", "HELD", "LISTS", "MASKED", "NAMES", "PLAIN", "SECRET"]
 BORN = "1980-05-04"
 
 
@@ -71,7 +75,7 @@ class Scene:
         return write_id(records.Record, self.record)
 
     def document_id(self, name: str) -> str:
-        """Return a document's global id."""
+        """Return a global id."""
         return write_id(documents.Document, self.documents[name])
 
     def patient(self, **other: str) -> dict[str, str]:
@@ -242,8 +246,7 @@ async def _document(made: Scene, name: str, author: Professional | None) -> None
         id_ = work.new_id()
         rpps = []
         if author is not None:
-            known = await work.session.get_one(ProfessionalRow, author.professional_id)
-            rpps = [known.rpps]
+            rpps = [(await work.session.get_one(ProfessionalRow, author.professional_id)).rpps]
         earlier = work.now - timedelta(days=10)
         work.session.add(
             Document(
@@ -353,14 +356,6 @@ async def tables(database: Database, *without: str) -> dict[str, list[Any]]:
     return found
 
 
-async def account_of(database: Database, professional: Professional) -> UUID | None:
-    """Return the account of a professional."""
-    async with database.read() as work:
-        return await work.session.scalar(
-            select(Account.id).where(Account.professional_id == professional.professional_id)
-        )
-
-
 def professional_id(actor: Professional) -> str:
     """Return a professional's global id."""
     return write_id(ProfessionalNode, actor.professional_id)
@@ -403,66 +398,3 @@ def _titles(connection: dict[str, Any]) -> set[str]:
 def _labels(connection: dict[str, Any]) -> set[str]:
     nodes = [edge["node"] for edge in connection["edges"]]
     return {node.get("label") or node["vaccineLabel"] for node in nodes}
-
-
-LISTS = """query($id: ID!) { record(id: $id) {
-  all: documents(filter: {withFormerVersions: true}) { totalCount edges { cursor node { title
-    authors { familyName } contents { fileName } readableContent { url }
-    versions { totalCount edges { node { title } } } permissions { allowedBy { code } } } }
-    pageInfo { startCursor endCursor } }
-  oldest: documents(order: OLDEST) { edges { node { title } } }
-  latest: documents(order: LATEST_DEPOSIT) { edges { node { title } } }
-  titled: documents(order: TITLE) { edges { node { title } } }
-  profile {
-    conditions { totalCount edges { node { label sourceDocument { title } } } }
-    immunizations { totalCount edges { node { vaccineLabel
-      sources { vaccineLabel document { title } } } } }
-    nothingToDeclare { section } } } }"""
-_SEARCHES = (
-    f'{name}: documents(filter: {{{way}: "{name}"}}) {{ totalCount edges {{ cursor }} }}'
-    for name, way in zip(NAMES, ["title", "author"] * len(NAMES), strict=False)
-)
-SEARCH = f"query($id: ID!) {{ record(id: $id) {{ {' '.join(_SEARCHES)} }} }}"
-NODES = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
-NODE = "query({}) {{ {} }}".format(
-    ", ".join(f"${name}: ID!" for name in NAMES),
-    " ".join(
-        f"{name}: node(id: ${name}) {{ id ... on Document {{ title versions {{ totalCount }}"
-        " contents { fileName url } } }"
-        for name in NAMES
-    ),
-)
-
-_INPUTS = {
-    "changeAccessSettings": "record { id access { settings { revision hideResultsDays } } }",
-    "nameCareTeamMember": "member { id role basis }",
-    "joinCareTeam": "record { id }",
-    "endCareTeamMembership": "endedMemberId",
-    "giveConsent": "consent { id expiresAt }",
-    "attestConsent": "record { id }",
-    "revokeConsent": "revokedConsentId",
-    "blockAccess": "block { id }",
-    "liftBlock": "liftedBlockId",
-    "openEmergencyAccess": "record { id } emergencyAccessId",
-    "closeEmergencyAccess": "closedEmergencyAccessId",
-    "inviteDelegate": "delegation { id kind scopes acceptedAt } invitationCode",
-    "acceptDelegation": "delegation { id }",
-    "revokeDelegation": "revokedDelegationId",
-    "addDocument": "document { id title depositedBy isMasked }",
-    "replaceDocument": "document { id version }",
-    "correctDocument": "document { id title }",
-    "maskDocument": "document { id isMasked }",
-    "deleteDocument": "deletedDocumentId",
-    "addProfileEntry": "entry { id label statedBy version }",
-    "correctProfileEntry": "entry { id label version }",
-    "removeProfileEntry": "removedEntryId",
-    "declareNothing": "record { id }",
-    "addImmunization": "immunization { id sources { statedBy } }",
-    "removeImmunization": "immunization { id }",
-}
-MUTATIONS = {
-    name: f"mutation($input: {name[0].upper()}{name[1:]}Input!) {{ {name}(input: $input) {{"
-    f" __typename ... on {name[0].upper()}{name[1:]}Success {{ {fields} }}"
-    " ... on UserError { code message path } ... on AccessDenied { rule } } }"
-    for name, fields in _INPUTS.items()
-}

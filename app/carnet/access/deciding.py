@@ -64,13 +64,16 @@ async def require(
     """Decide, or refuse: what cannot be seen at all is not found.
 
     Raises:
-        NotFound: the actor sees no such record.
+        NotFound: the actor sees neither the record nor the document.
         AccessDenied: they see it, and may not do this; ``rule`` decided.
     """
     deciding = await Deciding.on(actor, work, [record_id])
     decision = deciding.decide(action, record_id, document)
     if not decision.is_allowed:
-        if not deciding.decide(Action.SEE_RECORD, record_id).is_allowed:
+        seen = [deciding.decide(Action.SEE_RECORD, record_id)]
+        if document is not None:  # authors see theirs without seeing the record
+            seen.append(deciding.decide(Action.READ_DOCUMENT, record_id, document))
+        if not any(one.is_allowed for one in seen):
             raise NotFound()
         raise AccessDenied(decision.rule)
     return Granted(actor, work, deciding.records[record_id], decision)

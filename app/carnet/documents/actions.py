@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, select, update
 
-from carnet.access.deciding import Granted, require
+from carnet.access.deciding import Deciding, Granted, require
 from carnet.access.journal import JournalAction, ObjectKind
 from carnet.access.queries import document_facts
 from carnet.access.rules import Action
@@ -71,6 +71,7 @@ async def replace(
         Conflict: it was replaced already.
     """
     former, granted = await own_document(actor, work, document_id)
+    await _check_type(actor, work, former, draft)
     if former.status is not DocumentStatus.CURRENT:
         raise Conflict("Only the current version can be replaced.")
     former.status = DocumentStatus.SUPERSEDED
@@ -93,6 +94,7 @@ async def correct(
     document, granted = await own_document(actor, work, document_id)
     if document.revision != revision:
         raise Conflict()
+    await _check_type(actor, work, document, draft)
     describe(document, draft.checked(), work)
     document.revision += 1
     await work.session.flush()
@@ -291,3 +293,13 @@ async def own_document(actor: Actor, work: Work, document_id: UUID) -> tuple[Doc
         AccessDenied: somebody else deposited it.
     """
     return await seen_document(actor, work, document_id, Action.CHANGE_DOCUMENT)
+
+
+async def _check_type(actor: Actor, work: Work, document: Document, draft: DocumentDraft) -> None:
+    """Refuse a type that the actor might not deposit, for a document of theirs to become."""
+    if document.type_code == (draft.type.code if draft.type else None):
+        return
+    deciding = await Deciding.on(actor, work, [document.record_id])
+    decision = deciding.decide(Action.DEPOSIT_DOCUMENT, document.record_id, facts_of(work, draft))
+    if not decision.is_allowed:
+        raise AccessDenied(decision.rule)
