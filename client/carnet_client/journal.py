@@ -24,6 +24,8 @@ from carnet_crypto.merkle import ProofFailed, leaf_hash, verify_consistency, ver
 from carnet_crypto.signatures import SignatureFailed, verify_head
 from carnet_crypto.treehead import TreeHead
 
+LOG = "journal"  # the same key may sign other logs, whose leaves are no entries
+
 
 class JournalError(Exception):
     """The journal is not what it is said to be."""
@@ -93,7 +95,7 @@ def read_journal(text: str | bytes) -> Journal:
         if shape["head"] is not None:
             head, key = head_from_json(shape["head"])
         return Journal(head, key, tuple(_entry(one) for one in shape["entries"]))
-    except (ValueError, KeyError, TypeError, DecodeError, NotAHead) as error:
+    except (ValueError, KeyError, TypeError, DecodeError, NotAHead, RecursionError) as error:
         raise NotAJournal("This is no journal of a Carnet record.") from error
 
 
@@ -120,6 +122,8 @@ def verify(journal: Journal, public_key: bytes | None = None) -> Proof:
     """
     head = journal.head
     if head is not None:
+        if head.log != LOG:
+            raise HeadForged(f"The head is of the log {head.log!r}, and not of the journal.")
         try:
             verify_head(head, public_key or journal.public_key)
         except SignatureFailed as error:

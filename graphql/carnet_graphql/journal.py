@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import gather
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -129,7 +130,8 @@ class JournalEntry(Node):
         """Return the documents."""
         if self.row.object_kind != ObjectKind.DOCUMENT.value:
             return []
-        found = [await load_node(info.context, Document, id_) for id_ in self.row.object_ids]
+        ids = self.row.object_ids
+        found = await gather(*(load_node(info.context, Document, id_) for id_ in ids))
         return [document for document in found if document is not None]
 
     @strawberry.field(description="How many things of one kind it concerns.")

@@ -9,18 +9,20 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 import world
-from sqlalchemy import URL, text
+from sqlalchemy import URL, select, text
 from sqlalchemy.exc import DBAPIError
 
 from carnet.access import sealing
 from carnet.access.journal import Fact, JournalAction, ObjectKind, write
-from carnet.access.sealing import LOG, seal
+from carnet.access.journal_tables import JournalEntry, JournalLeaf
+from carnet.access.sealing import LOG, leaf_bytes, seal
 from carnet.access.verifying import Problem, Verification, verify
 from carnet.clock import MovableClock
 from carnet.store import transparency
 from carnet.store.database import Database
 from carnet.store.signing import Signer
-from carnet_crypto.merkle import verify_consistency, verify_inclusion
+from carnet.store.transparency import Frontier
+from carnet_crypto.merkle import leaf_hash, verify_consistency, verify_inclusion
 from carnet_crypto.signatures import SignatureFailed, verify_head
 from carnet_crypto.treehead import TreeHead
 
@@ -200,6 +202,40 @@ TAMPERINGS: dict[str, tuple[Problem, list[str]]] = {
         Problem.NEVER_SEALED,
         ["DELETE FROM journal_unsealed"],
     ),
+    "the last head removed": (
+        Problem.HEAD_MISSING,
+        ["DELETE FROM tree_heads WHERE size = 23"],
+    ),
+    "all heads removed": (
+        Problem.HEAD_MISSING,
+        ["DELETE FROM tree_heads"],
+    ),
+    "a node planted where the log will grow": (
+        Problem.NODE_EXTRA,
+        ["INSERT INTO log_nodes VALUES ('journal', 4, 1, sha256('x'))"],
+    ),
+    "a leaf before the first": (
+        Problem.LEAF_MISPLACED,
+        ["INSERT INTO journal_leaves VALUES (-1, gen_random_uuid())"],
+    ),
+    "a leaf far behind the last": (
+        Problem.LEAF_MISSING,
+        ["INSERT INTO journal_leaves VALUES (1000000000000, gen_random_uuid())"],
+    ),
+    "one that waits removed, and its number taken back": (
+        Problem.ENTRY_MISSING,
+        [
+            "UPDATE journal_counters SET last_main = last_main - 1 WHERE record_id = (SELECT"
+            " record_id FROM journal_entries JOIN journal_unsealed ON id = entry_id"
+            " ORDER BY id LIMIT 1)",
+            "DELETE FROM journal_entries WHERE id ="
+            " (SELECT min(entry_id::text)::uuid FROM journal_unsealed)",
+        ],
+    ),
+    "the counters removed": (
+        Problem.COUNTER_WRONG,
+        ["DELETE FROM journal_counters"],
+    ),
     "a record's entries removed from the middle": (
         Problem.NUMBER_GAP,
         ["DELETE FROM journal_entries WHERE number = 1 AND chain = 'HELD'"],
@@ -240,6 +276,75 @@ async def test_a_journal_made_anew_is_found_by_a_head_kept_elsewhere(
     await note(journal, 12)
     await seal_all(journal, 1)
     assert problems(await verify(journal, SIGNER, kept)) == {Problem.NOT_EXTENDED}
+
+
+async def test_a_journal_rewritten_without_the_key_is_found(
+    journal: Database, owner: asyncpg.Connection
+) -> None:
+    """Whoever has the database and not the key makes the whole tree fit, and drops the heads."""
+    await owner.execute(f"UPDATE journal_entries SET rule = 'holder.x' WHERE id = {LEAF.format(5)}")
+    async with journal.read() as work:
+        in_order = select(JournalEntry).join(JournalLeaf, JournalLeaf.entry_id == JournalEntry.id)
+        rows = await work.session.scalars(in_order.order_by(JournalLeaf.index))
+        frontier = Frontier(0, [])
+        nodes = [node for row in rows for node in frontier.add(leaf_hash(leaf_bytes(row)))]
+    await owner.executemany("UPDATE log_nodes SET hash = $3 WHERE level = $1 AND index = $2", nodes)
+    assert problems(await verify(journal, SIGNER)) == {Problem.HEAD_WRONG}
+    await owner.execute("DELETE FROM tree_heads")
+    assert problems(await verify(journal, SIGNER)) == {Problem.HEAD_MISSING}
+
+
+async def test_what_waits_is_late_only_when_the_service_went_on(
+    journal: Database, clock: MovableClock
+) -> None:
+    clock.offset = timedelta(days=30)  # nobody served meanwhile
+    assert (await verify(journal, SIGNER)).is_whole
+    await note(journal, 1)
+    found = await verify(journal, SIGNER)
+    assert [finding.problem for finding in found.findings] == [Problem.SEALED_LATE] * 2
+    await seal_all(journal)
+    assert (await verify(journal, SIGNER)).is_whole
+
+
+async def test_an_entry_in_the_queue_twice_does_not_stop_the_others(
+    journal: Database, owner: asyncpg.Connection
+) -> None:
+    await owner.execute(f"INSERT INTO journal_unsealed SELECT {LEAF.format(3)}")
+    await seal_all(journal)
+    found = await verify(journal, SIGNER)
+    assert found.is_whole and (found.entries, found.waiting) == (25, 0)
+
+
+async def test_sealing_goes_on_a_second_after_it_failed(
+    journal: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    signer = Signer([b"s" * 32])
+
+    def broken(*_: object) -> TreeHead:
+        raise OSError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(signer, "sign", broken)
+        again_at = await sealing.run(journal, signer, {})
+    assert again_at - journal.clock.now() <= sealing.INTERVAL
+    assert caplog.messages == ["the journal was not sealed: OSError"]
+    assert (await verify(journal, SIGNER)).waiting == 2
+    await sealing.run(journal, signer, {})
+    assert (await verify(journal, SIGNER)).waiting == 0
+
+
+async def test_any_number_of_proofs_is_one_statement(database: Database) -> None:
+    """A parameter for each node would be more than PostgreSQL takes: 32,767."""
+    size = 40_000
+    async with database.write() as work:
+        assert await transparency.lock(work, LOG)
+        leaves = [leaf_hash(n.to_bytes(4, "big")) for n in range(size)]
+        head = await transparency.append(work, LOG, leaves, SIGNER)
+    async with database.read() as work:
+        indexes = range(0, size, 20)
+        proofs = await transparency.inclusion_proofs(work, LOG, indexes, size)
+    for index in indexes:
+        verify_inclusion(leaves[index], index, size, proofs[index], head.root)
 
 
 def problems(found: Verification) -> set[Problem]:

@@ -11,8 +11,9 @@ from uuid import UUID
 import graph
 import pytest
 import world
-from sqlalchemy import update
+from sqlalchemy import event, update
 
+from carnet.access.journal import Fact, JournalAction, ObjectKind, write
 from carnet.access.sealing import seal
 from carnet.clock import MovableClock
 from carnet.documents import journal as journals
@@ -22,7 +23,7 @@ from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet_client import journal as client
 from carnet_crypto.encoding import from_base64url, to_base64url
-from carnet_crypto.headfile import head_from_json
+from carnet_crypto.headfile import head_from_json, head_to_json
 from carnet_crypto.merkle import leaf_hash, verify_inclusion
 from carnet_crypto.signatures import verify_head
 from carnet_graphql.node import write_id
@@ -37,6 +38,10 @@ query ($size: String!, $filter: JournalFilterInput) {
   } } } } } }
   journalHead { log size root signedAt keyId signature publicKey }
 }
+"""
+LATEST = """
+{ viewer { ... on Patient { record { journal(first: 1, filter: {actions: [READ_DOCUMENT]}) {
+  edges { node { documents { title } } } } } } } }
 """
 RECORD = """
 query ($id: ID!) { record(id: $id) { documents(first: 5) { edges { node { title } } } } }
@@ -96,6 +101,32 @@ async def test_reading_the_journal_is_in_the_journal(
     assert [one["rule"]["code"] for one in again] == ["holder", "holder"]
     numbers = [int(one["number"]) for one in await entries(database, blobs, holder)]
     assert numbers == list(range(len(numbers), 0, -1))
+
+
+async def test_documents_of_an_entry_are_read_together(
+    database: Database, blobs: BlobStore, holder: Patient, doctor: Professional
+) -> None:
+    record_id = await world.record_of(database, holder)
+    asked = []
+    for count in (2, 9):
+        ids = [await world.document(database, record_id, title="Bilan") for _ in range(count)]
+        fact = Fact(
+            record_id, JournalAction.READ_DOCUMENT, "holder", ObjectKind.DOCUMENT, tuple(ids)
+        )
+        async with database.write() as work:
+            await write(holder, work, [fact])
+        seen: list[str] = []
+
+        def note(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
+            seen.append(statement)  # noqa: B023 — removed before the next round
+
+        event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+        found = await graph.data(database, blobs, holder, LATEST)
+        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+        (edge,) = found["viewer"]["record"]["journal"]["edges"]
+        assert len(edge["node"]["documents"]) == count
+        asked.append(sum("documents" in statement for statement in seen))
+    assert asked[0] == asked[1] > 0
 
 
 async def test_others_read_no_journal(
@@ -215,6 +246,12 @@ def swapped(shape: dict[str, Any]) -> dict[str, Any]:
     return shape
 
 
+def signed_for(log: str, head: dict[str, Any]) -> dict[str, Any]:
+    """Return a head that the server's own key signed for another log of this size and root."""
+    like, key = head_from_json(head)
+    return head_to_json(graph.SIGNER.sign(log, like.size, like.root, like.signed_at), key)
+
+
 TAMPERINGS = {
     "a changed rule": (lambda shape: changed_leaf(shape, rule="x.y"), client.EntryForged),
     "another number": (lambda shape: changed_leaf(shape, number=99), client.EntryForged),
@@ -227,6 +264,10 @@ TAMPERINGS = {
     ),
     "another root": (
         lambda shape: shape | {"head": shape["head"] | {"root": to_base64url(bytes(32))}},
+        client.HeadForged,
+    ),
+    "the head of another log": (
+        lambda shape: shape | {"head": signed_for("keys", shape["head"])},
         client.HeadForged,
     ),
     "no head": (lambda shape: shape | {"head": None}, client.EntryForged),

@@ -7,6 +7,7 @@ the entry can make its leaf again, and prove its place in the log.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,6 +27,7 @@ JOB = "journal.seal"
 BATCH = 1000  # entries in one transaction
 INTERVAL = timedelta(seconds=1)
 
+_log = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -62,28 +64,37 @@ async def seal(database: Database, signer: Signer, limit: int = BATCH) -> int:
 
 async def _seal(work: Work, signer: Signer, limit: int) -> int:
     waiting = (
-        select(JournalEntry)
+        select(JournalEntry, JournalLeaf.index)
         .join(UnsealedEntry, UnsealedEntry.entry_id == JournalEntry.id)
+        .outerjoin(JournalLeaf, JournalLeaf.entry_id == JournalEntry.id)
         .order_by(JournalEntry.at, JournalEntry.id)
         .limit(limit)
     )
-    entries = list(await work.session.scalars(waiting))
-    if not entries:
-        return 0
-    first = await transparency.size(work, LOG)
-    await work.session.execute(
-        insert(JournalLeaf),
-        [{"index": first + i, "entry_id": entry.id} for i, entry in enumerate(entries)],
-    )
-    hashes = [leaf_hash(leaf_bytes(entry)) for entry in entries]
-    await transparency.append(work, LOG, hashes, signer)
-    ids = [entry.id for entry in entries]
+    rows = (await work.session.execute(waiting)).all()
+    # One that is in the log already, however it came into the queue, must not stop the others.
+    entries = [entry for entry, index in rows if index is None]
+    if entries:
+        first = await transparency.size(work, LOG)
+        await work.session.execute(
+            insert(JournalLeaf),
+            [{"index": first + i, "entry_id": entry.id} for i, entry in enumerate(entries)],
+        )
+        hashes = [leaf_hash(leaf_bytes(entry)) for entry in entries]
+        await transparency.append(work, LOG, hashes, signer)
+    ids = [entry.id for entry, _ in rows]
     await work.session.execute(delete(UnsealedEntry).where(UnsealedEntry.entry_id.in_(ids)))
-    return len(entries)
+    return len(rows)
 
 
 async def run(database: Database, signer: Signer, _arguments: Mapping[str, Any]) -> datetime:
-    """Seal all that waits: the job that is always in the queue. Returns when to do it again."""
-    while await seal(database, signer) == BATCH:
-        pass
+    """Seal all that waits: the job that is always in the queue. Returns when to do it again.
+
+    A failure is logged and tried again after a second: the queue would wait longer each time, up
+    to an hour, and entries should be sealed as soon as whatever was wrong is repaired.
+    """
+    try:
+        while await seal(database, signer) == BATCH:
+            pass
+    except Exception as error:
+        _log.warning("the journal was not sealed: %s", type(error).__name__)
     return database.clock.now() + INTERVAL

@@ -8,9 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import func, select
+from sqlalchemy import (
+    BigInteger,
+    SmallInteger,
+    and_,
+    column,
+    exists,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from carnet.access.journal_tables import (
     JournalChain,
@@ -30,6 +41,7 @@ from carnet_crypto.treehead import TreeHead
 
 BATCH = 5000  # leaves read at a time
 FINDINGS_LIMIT = 100  # shown; more are counted
+SEALED_WITHIN = timedelta(minutes=1)  # of service; a server seals every second
 
 
 class Problem(StrEnum):
@@ -38,14 +50,18 @@ class Problem(StrEnum):
     ENTRY_CHANGED = "ENTRY_CHANGED"
     ENTRY_MISSING = "ENTRY_MISSING"
     LEAF_MISSING = "LEAF_MISSING"
+    LEAF_MISPLACED = "LEAF_MISPLACED"
     NODE_CHANGED = "NODE_CHANGED"
+    NODE_EXTRA = "NODE_EXTRA"
     HEAD_WRONG = "HEAD_WRONG"
     HEAD_UNSIGNED = "HEAD_UNSIGNED"
+    HEAD_MISSING = "HEAD_MISSING"
     LOG_TRUNCATED = "LOG_TRUNCATED"
     NOT_EXTENDED = "NOT_EXTENDED"
     NUMBER_GAP = "NUMBER_GAP"
     COUNTER_WRONG = "COUNTER_WRONG"
     NEVER_SEALED = "NEVER_SEALED"
+    SEALED_LATE = "SEALED_LATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +140,8 @@ class _Checker:
         self.frontier = Frontier(0, [])
         self.heads: list[TreeHead] = []
         self.heads_after = -1  # size of the last head that was read
+        self.signed_size = 0  # of the last head that was checked
+        self.signed_at: datetime | None = None
 
     async def leaves(self) -> None:
         """Go through all leaves, by index, up to the last that anything speaks of."""
@@ -136,6 +154,31 @@ class _Checker:
             self.told(stop, end)
         self.found.size, self.found.root = self.frontier.size, self.frontier.root
         await self._remaining_heads()
+        await self._edges()
+
+    async def _edges(self) -> None:
+        """Check that a signature covers all leaves, and that there is nothing beside the tree.
+
+        Without the first, whoever owns the database and not the key could write the whole log
+        anew and drop its heads.
+        """
+        size = self.frontier.size
+        if self.signed_size < size:
+            self.found.add(
+                Problem.HEAD_MISSING, f"{size - self.signed_size} leaves follow the last head"
+            )
+        is_node = LogNode.log == LOG
+        for misplaced in (
+            select(JournalLeaf.index).where(JournalLeaf.index < 0),
+            select(LogNode.index).where(is_node, (LogNode.index < 0) | (LogNode.level < 0)),
+            select(TreeHeadRow.size).where(TreeHeadRow.log == LOG, TreeHeadRow.size < 1),
+        ):
+            async for index in await self.work.session.stream_scalars(misplaced):
+                self.found.add(Problem.LEAF_MISPLACED, f"no log has a leaf or size {index}")
+        nodes = await self.work.session.scalar(select(func.count()).where(is_node)) or 0
+        extra = nodes - sum(size >> level for level in range(63))
+        if extra > 0:
+            self.found.add(Problem.NODE_EXTRA, f"{extra} nodes are of no leaves")
 
     async def _end(self) -> int:
         last_leaf = await self.work.session.scalar(select(func.max(JournalLeaf.index)))
@@ -177,10 +220,34 @@ class _Checker:
         return True
 
     async def _stored_nodes(self, start: int, stop: int) -> dict[tuple[int, int], bytes]:
-        """Return the stored nodes that the leaves from start to stop complete."""
-        last = (LogNode.index + 1).op("<<")(LogNode.level)
-        statement = select(LogNode.level, LogNode.index, LogNode.hash).where(
-            LogNode.log == LOG, last > start, last <= stop
+        """Return the stored nodes that the leaves from start to stop complete.
+
+        A range of the primary key for each level: the work does not grow with the log.
+        """
+        ranges = [(level, start >> level, stop >> level) for level in range(63)]
+        levels, lows, highs = zip(*(part for part in ranges if part[1] < part[2]), strict=True)
+        wanted = (
+            func.unnest(
+                literal(list(levels), ARRAY(SmallInteger)),
+                literal(list(lows), ARRAY(BigInteger)),
+                literal(list(highs), ARRAY(BigInteger)),
+            )
+            .table_valued(
+                column("level", SmallInteger),
+                column("low", BigInteger),
+                column("high", BigInteger),
+                name="wanted",
+            )
+            .render_derived()
+        )
+        statement = select(LogNode.level, LogNode.index, LogNode.hash).join(
+            wanted,
+            and_(
+                LogNode.log == LOG,
+                LogNode.level == wanted.c.level,
+                LogNode.index >= wanted.c.low,
+                LogNode.index < wanted.c.high,
+            ),
         )
         rows = await self.work.session.execute(statement)
         return {(level, index): hash_ for level, index, hash_ in rows}
@@ -207,6 +274,7 @@ class _Checker:
             self.found.add(Problem.HEAD_WRONG, f"the head of size {head.size} has another root")
         if not self.signer.has_signed(head):
             self.found.add(Problem.HEAD_UNSIGNED, f"the head of size {head.size} is not signed")
+        self.signed_size, self.signed_at = head.size, head.signed_at
 
     async def _next_heads(self) -> list[TreeHead]:
         statement = (
@@ -260,15 +328,18 @@ class _Checker:
             (JournalChain.MAIN, JournalCounter.last_main),
             (JournalChain.HELD, JournalCounter.last_held),
         ):
-            last = func.coalesce(of_chain.c.last, 0)
+            theirs = select(of_chain).where(of_chain.c.chain == chain).subquery()
+            last = func.coalesce(theirs.c.last, 0)
+            counts = func.coalesce(counted, 0)
             wrong = (
-                select(JournalCounter.record_id, counted.label("counted"), last.label("last"))
-                .outerjoin(
-                    of_chain,
-                    (of_chain.c.record_id == JournalCounter.record_id)
-                    & (of_chain.c.chain == chain),
+                select(
+                    func.coalesce(JournalCounter.record_id, theirs.c.record_id).label("record_id"),
+                    counts.label("counted"),
+                    last.label("last"),
                 )
-                .where(counted != last)
+                .select_from(JournalCounter)
+                .join(theirs, theirs.c.record_id == JournalCounter.record_id, full=True)
+                .where(counts != last)
             )
             async for row in await self.work.session.stream(wrong):
                 self.found.add(
@@ -289,3 +360,28 @@ class _Checker:
         )
         async for row in await self.work.session.stream(lost):
             self.found.add(Problem.NEVER_SEALED, f"entry {row.id} is in no log")
+        is_there = exists().where(JournalEntry.id == UnsealedEntry.entry_id)
+        gone = select(UnsealedEntry.entry_id).where(~is_there)
+        async for row in await self.work.session.stream(gone):
+            self.found.add(
+                Problem.ENTRY_MISSING, f"entry {row.entry_id}, which waited to be sealed, is gone"
+            )
+        await self._late()
+
+    async def _late(self) -> None:
+        """Find what should have been sealed: something happened over a minute after it.
+
+        By the service's own time, so that nothing is late because no server ran.
+        """
+        newest = await self.work.session.scalar(select(func.max(JournalEntry.at)))
+        seen = [at for at in (newest, self.signed_at) if at is not None]
+        if not seen:
+            return
+        late = (
+            select(JournalEntry.id)
+            .join(UnsealedEntry, UnsealedEntry.entry_id == JournalEntry.id)
+            .where(JournalEntry.at < max(seen) - SEALED_WITHIN)
+            .order_by(JournalEntry.at, JournalEntry.id)
+        )
+        async for row in await self.work.session.stream(late):
+            self.found.add(Problem.SEALED_LATE, f"entry {row.id} waits for over a minute")

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from random import uniform
 
+from carnet.access import sealing
 from carnet.cli.jobs import ensure_recurring, handlers
 from carnet.cli.workspace import Workspace
 from carnet.store.idempotency import forget_old_keys
-from carnet.store.jobs import Worker
+from carnet.store.jobs import Handler, Worker
 from carnet.store.sweeping import Sweeper
 
 INTERVAL = 900  # seconds, give or take a fifth, so that many servers do not sweep at once
@@ -27,7 +28,9 @@ _log = logging.getLogger(__name__)
 async def upkeep(opened: Workspace, interval: float = INTERVAL) -> AsyncIterator[None]:
     """Look after things while the block runs; what fails is logged and tried again."""
     tasks = [asyncio.create_task(_sweep(opened, interval))]
-    tasks += [asyncio.create_task(_work(opened)) for _ in range(WORKERS)]
+    others = handlers(opened)
+    sealer = {sealing.JOB: others.pop(sealing.JOB)}  # waits for no export
+    tasks += [asyncio.create_task(_work(opened, kinds)) for kinds in (sealer, *[others] * WORKERS)]
     try:
         yield
     finally:
@@ -36,8 +39,8 @@ async def upkeep(opened: Workspace, interval: float = INTERVAL) -> AsyncIterator
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _work(opened: Workspace) -> None:
-    worker = Worker(opened.database, handlers(opened))
+async def _work(opened: Workspace, kinds: Mapping[str, Handler]) -> None:
+    worker = Worker(opened.database, kinds)
     is_ready = False
     while True:
         try:

@@ -10,7 +10,17 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import func, insert, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    SmallInteger,
+    and_,
+    column,
+    func,
+    insert,
+    literal,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from carnet.store.database import Work
 from carnet.store.signing import Signer
@@ -148,7 +158,17 @@ async def _hashes(work: Work, log: str, ranges: Sequence[Range]) -> dict[Range, 
 async def _nodes(work: Work, log: str, places: Sequence[Place]) -> dict[Place, bytes]:
     if not places:
         return {}
-    statement = select(LogNode.level, LogNode.index, LogNode.hash).where(
-        LogNode.log == log, tuple_(LogNode.level, LogNode.index).in_(sorted(set(places)))
+    levels, indexes = zip(*sorted(set(places)), strict=True)
+    # Two arrays and not a parameter for each: PostgreSQL takes 32,767 of those.
+    wanted = (
+        func.unnest(
+            literal(list(levels), ARRAY(SmallInteger)), literal(list(indexes), ARRAY(BigInteger))
+        )
+        .table_valued(column("level", SmallInteger), column("index", BigInteger), name="wanted")
+        .render_derived()
+    )
+    statement = select(LogNode.level, LogNode.index, LogNode.hash).join(
+        wanted,
+        and_(LogNode.log == log, LogNode.level == wanted.c.level, LogNode.index == wanted.c.index),
     )
     return {(level, index): hash_ for level, index, hash_ in await work.session.execute(statement)}
