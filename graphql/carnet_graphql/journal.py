@@ -144,17 +144,30 @@ class JournalEntry(Node):
         """Return the chain."""
         return self.row.chain
 
-    @strawberry.field(description="Its number in that chain of this record, from 1, without a gap.")
-    def number(self) -> str:
+    @strawberry.field(
+        description="Its number in this record, from 1, without a gap; null in the chain HELD,"
+        " where a gap would tell of what is still hidden."
+    )
+    def number(self) -> str | None:
         """Return the number, as text: it may pass 32 bits."""
-        return str(self.row.number)
+        return str(self.row.number) if self._is_told else None
 
-    @strawberry.field(description="The entry as the log has it: hash it to prove its place.")
-    def leaf(self) -> bytes:
+    @strawberry.field(
+        description="The entry as the log has it: hash it to prove its place; null in the chain"
+        " HELD, for it holds the number."
+    )
+    def leaf(self) -> bytes | None:
         """Return the canonical bytes."""
-        return leaf_bytes(self.row)
+        return leaf_bytes(self.row) if self._is_told else None
 
-    @strawberry.field(description="Its place in the log; null until it is sealed, within seconds.")
+    @property
+    def _is_told(self) -> bool:
+        return self.row.chain is JournalChain.MAIN
+
+    @strawberry.field(
+        description="Its place in the log; null until it is sealed, within seconds, and where"
+        " `leaf` is null."
+    )
     async def leaf_index(self, info: Info) -> str | None:
         """Return the place, as text: it may pass 32 bits."""
         found = await info.context.load(journal.leaf_indexes, self.key)

@@ -173,6 +173,46 @@ async def test_a_hidden_document_leaves_no_trace_until_it_is_released(
     }
 
 
+async def test_what_was_held_does_not_tell_of_what_still_is(
+    database: Database,
+    blobs: BlobStore,
+    holder: Patient,
+    doctor: Professional,
+    clock: MovableClock,
+) -> None:
+    record_id = await world.record_of(database, holder)
+    for days in (60, 30):
+        document_id = await world.document(database, record_id, title="Secret")
+        fact = Fact(
+            record_id,
+            JournalAction.READ_DOCUMENT,
+            "care-team.member",
+            ObjectKind.DOCUMENT,
+            (document_id,),
+            is_held=True,
+        )
+        async with database.write() as work:
+            await work.session.execute(
+                update(Document)
+                .where(Document.id == document_id)
+                .values(hidden_from_holder_until=work.now + timedelta(days=days))
+            )
+            await write(doctor, work, [fact])
+    await sealed(database)
+    clock.offset = timedelta(days=31)  # the one that was read second is released, the first not
+    (told,) = await entries(database, blobs, holder, size=2, byOthers=True)
+    assert (told["chain"], told["objectCount"]) == ("HELD", 1)
+    assert [told[name] for name in ("number", "leaf", "leafIndex", "inclusionProof")] == [None] * 4
+    shape = await archived(database, holder, record_id)
+    client.verify(client.read_journal(json.dumps(shape)))
+    (released,) = shape["released"]
+    assert (released["action"], released["chain"]) == ("READ_DOCUMENT", "HELD")
+    assert "number" not in released
+    assert {json.loads(from_base64url(one["leaf"]))["chain"] for one in shape["entries"]} <= {
+        "MAIN"
+    }
+
+
 async def test_a_client_proves_every_entry_against_the_signed_head(
     database: Database, blobs: BlobStore, holder: Patient
 ) -> None:

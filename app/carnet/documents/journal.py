@@ -13,11 +13,9 @@ import orjson
 from sqlalchemy import (
     ColumnElement,
     Select,
-    Text,
     and_,
     any_,
     case,
-    cast,
     exists,
     func,
     literal,
@@ -49,7 +47,11 @@ BATCH = 500  # entries of an archive read at a time
 
 def visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
     """Return the one filter on journal entries: for the holder, and delegates who may read it;
-    without those that tell of what the reader may not know of."""
+    without those that tell of what the reader may not know of.
+
+    Of the chain HELD the reader sees what has been released, and never a number or leaf: a gap
+    between two of them would tell of what is still hidden.
+    """
     read = exists().where(
         Record.id == JournalEntry.record_id,
         literal(isinstance(actor, Patient)),
@@ -184,7 +186,11 @@ async def leaf_indexes(actor: Actor, work: Work, entry_ids: Collection[UUID]) ->
     statement = (
         select(JournalLeaf.entry_id, JournalLeaf.index)
         .join(JournalEntry, JournalEntry.id == JournalLeaf.entry_id)
-        .where(JournalLeaf.entry_id.in_(entry_ids), visible_to(actor, work.now))
+        .where(
+            JournalLeaf.entry_id.in_(entry_ids),
+            JournalEntry.chain == JournalChain.MAIN,
+            visible_to(actor, work.now),
+        )
     )
     return {entry_id: index for entry_id, index in await work.session.execute(statement)}
 
@@ -209,22 +215,23 @@ async def archive(
     """Yield the record's journal as a file that proves itself: JSON, as
     `carnet_client.journal` reads it.
 
-    Entries are in the order of their numbers, chain by chain. One that is not sealed yet has no
-    leaf index and no proof.
+    Entries are in the order of their numbers. One that is not sealed yet has no leaf index and no
+    proof. What was held and is released follows apart, in order of time: without number and
+    proof, for the reason that `visible_to` gives.
     """
     head = await transparency.latest_head(work, LOG)
     told = head_to_json(head, public_key) if head else None
     yield b'{"head":' + orjson.dumps(told) + b',"entries":['
-    after: tuple[str, int] = ("", 0)
-    separator = b""
+    after, separator = 0, b""
     while True:
         statement = (
             _entries(actor, work, JournalFilter())
             .where(
                 JournalEntry.record_id == record_id,
-                tuple_(cast(JournalEntry.chain, Text), JournalEntry.number) > after,
+                JournalEntry.chain == JournalChain.MAIN,
+                JournalEntry.number > after,
             )
-            .order_by(JournalEntry.chain, JournalEntry.number)
+            .order_by(JournalEntry.number)
             .limit(BATCH)
         )
         entries = list(await work.session.scalars(statement))
@@ -233,9 +240,33 @@ async def archive(
         async for line in _lines(actor, work, entries, head.size if head else 0):
             yield separator + orjson.dumps(line)
             separator = b","
-        after = entries[-1].chain.value, entries[-1].number
+        after = entries[-1].number
         work.session.expunge_all()
+    yield b'],"released":['
+    async for released in _released(actor, work, record_id):
+        yield released
     yield b"]}"
+
+
+async def _released(actor: Actor, work: Work, record_id: UUID) -> AsyncIterator[bytes]:
+    place = tuple_(JournalEntry.at, JournalEntry.id)
+    statement = (
+        _entries(actor, work, JournalFilter())
+        .where(JournalEntry.record_id == record_id, JournalEntry.chain == JournalChain.HELD)
+        .order_by(JournalEntry.at, JournalEntry.id)
+        .limit(BATCH)
+    )
+    entries = list(await work.session.scalars(statement))
+    separator = b""
+    while entries:
+        for entry in entries:
+            told = orjson.loads(leaf_bytes(entry))
+            del told["number"]
+            yield separator + orjson.dumps(told)
+            separator = b","
+        last = entries[-1]
+        work.session.expunge_all()
+        entries = list(await work.session.scalars(statement.where(place > (last.at, last.id))))
 
 
 async def _lines(
