@@ -14,6 +14,9 @@ import pytest
 from carnet.people.identifiers import INS_NIR, key_valid
 from carnet.values import Identifier
 
+# The database is shared with tests that want the sandbox, which wants to be there first.
+pytestmark = pytest.mark.usefixtures("loaded")
+
 HEADER = "ins,birth_family_name,given_names,birth_date,sex,birth_place"
 
 

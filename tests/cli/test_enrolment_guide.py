@@ -8,6 +8,9 @@ import pytest
 
 from carnet.cli.population import COLUMNS, Reason
 
+# The database is shared with tests that want the sandbox, which wants to be there first.
+pytestmark = pytest.mark.usefixtures("loaded")
+
 GUIDE = (Path(__file__).parents[2] / "docs/enrolment.md").read_text()
 
 

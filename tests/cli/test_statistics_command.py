@@ -5,6 +5,11 @@ import io
 import json
 from uuid import uuid4
 
+import pytest
+
+# The database is shared with tests that want the sandbox, which wants to be there first.
+pytestmark = pytest.mark.usefixtures("loaded")
+
 
 def test_statistics_are_shown_for_people_programs_and_spreadsheets(carnet) -> None:
     told = carnet("statistics")
