@@ -17,7 +17,7 @@ from carnet_graphql.errors import (
     Unauthenticated,
     ValidationFailed,
 )
-from carnet_graphql.grant_mutations import PatientReferenceInput, seen_record
+from carnet_graphql.grantees import PatientReferenceInput, seen_record
 from carnet_graphql.grants import EmergencyAccess, EmergencyKind
 from carnet_graphql.idempotency import IdempotencyKey, idempotency_key, perform
 from carnet_graphql.node import read_id, write_id

@@ -9,11 +9,8 @@ from uuid import UUID
 import strawberry
 
 from carnet.access import blocks, care_team, consents
-from carnet.access.locating import Grantee, PatientReference
 from carnet.errors import NotFound as NotFoundRefusal
-from carnet.people.identifiers import INS_NIR
 from carnet.store.database import Work
-from carnet.values import Identifier, PartialDate
 from carnet_graphql.context import Info
 from carnet_graphql.errors import (
     AccessDenied,
@@ -23,52 +20,11 @@ from carnet_graphql.errors import (
     Unauthenticated,
     ValidationFailed,
 )
+from carnet_graphql.grantees import GranteeInput, PatientReferenceInput, seen_record
 from carnet_graphql.grants import Block, CareTeamMember, CareTeamRole, Consent
 from carnet_graphql.idempotency import IdempotencyKey, idempotency_key, perform
 from carnet_graphql.node import load_node, read_id
-from carnet_graphql.people import Organization, Professional
 from carnet_graphql.records import Record
-
-
-@strawberry.input(description="Exactly one professional or organization.")
-class GranteeInput:
-    """See `carnet.access.locating.Grantee`."""
-
-    professional_id: strawberry.ID | None = strawberry.field(
-        default=None, description="A professional."
-    )
-    organization_id: strawberry.ID | None = strawberry.field(
-        default=None, description="An organization: everybody who works there."
-    )
-
-    def value(self) -> Grantee:
-        """Return the input as the area's value."""
-        professional, organization = self.professional_id, self.organization_id
-        return Grantee(
-            read_id(professional, Professional, "grantee", "professionalId")
-            if professional
-            else None,
-            read_id(organization, Organization, "grantee", "organizationId")
-            if organization
-            else None,
-        )
-
-
-@strawberry.input(description="The patient before you: what they or their card told you.")
-class PatientReferenceInput:
-    """See `carnet.access.locating.PatientReference`."""
-
-    identifier: str = strawberry.field(description="National number (INS).")
-    identifier_system: str = strawberry.field(
-        default=INS_NIR, description="URI of who gave it; the INS-NIR unless said otherwise."
-    )
-    birth_date: PartialDate = strawberry.field(description="Date of birth, as it is registered.")
-
-    def value(self) -> PatientReference:
-        """Return the input as the area's value."""
-        return PatientReference(
-            Identifier(self.identifier_system, self.identifier), self.birth_date
-        )
 
 
 @strawberry.input(description="Whom to name to the care team.")
@@ -272,18 +228,6 @@ LiftBlockPayload = Annotated[
     LiftBlockSuccess | AccessDenied | Conflict | NotFound | Unauthenticated,
     strawberry.union("LiftBlockPayload", description="What came of lifting the block."),
 ]
-
-
-async def seen_record(info: Info, key: UUID) -> Record:
-    """Return a record after what was done with it.
-
-    Raises:
-        NotFound: it is not the viewer's to see any more.
-    """
-    found = await load_node(info.context, Record, key)
-    if found is None:
-        raise NotFoundRefusal()
-    return found
 
 
 @strawberry.type
