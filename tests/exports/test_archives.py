@@ -633,3 +633,21 @@ async def test_a_record_is_deleted_with_its_archives(
     swept = await Sweeper(blobs).sweep(database, orphan_age=timedelta(0))
     assert swept.expired_blobs == 1
     assert await exporting.work_off(database, blobs) == 0
+
+
+async def test_a_parent_takes_the_whole_record_of_a_child(
+    database: Database, blobs: BlobStore
+) -> None:
+    child = await world.holder(database, born="2020-01-01", ins=world.national_number())
+    parent = await world.holder(database)
+    await world.parent(database, child, parent)
+    record_id = await world.record_of(database, child)
+    zipped = await exporting.exported(database, blobs, parent, record_id)
+    summary = exporting.read(zipped, "summary.json")
+    (patient,) = (
+        item["resource"]
+        for item in summary["entry"]
+        if item["resource"]["resourceType"] == "Patient"
+    )
+    assert patient["birthDate"] == "2020-01-01"
+    assert len(patient["identifier"]) == 1

@@ -10,7 +10,6 @@ from uuid import UUID
 from carnet.documents import queries as documents
 from carnet.documents.tables import Document, DocumentCategory, DocumentContent
 from carnet.errors import NotFound
-from carnet.people import queries as people
 from carnet.people.actor import Actor
 from carnet.people.tables import Person, PersonIdentifier
 from carnet.records import queries as records
@@ -52,8 +51,8 @@ async def read_facts(actor: Actor, work: Work, record_id: UUID) -> Facts:
     record = (await records.by_ids(actor, work, [record_id])).get(record_id)
     if record is None:
         raise NotFound()
-    person = await people.person(actor, work, record.person_id)
-    numbers = await people.identifiers_of(actor, work, [person.id])
+    person = await records.person(actor, work, record.person_id)
+    numbers = await records.identifiers_of(actor, work, [person.id])
     shortened: set[Section] = set()
     entries: dict[Section, list[ProfileEntry]] = {}
     doses: list[Immunization] = []

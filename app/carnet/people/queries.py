@@ -1,4 +1,4 @@
-"""Reads of people. Reads for an actor pass a filter that is written here once."""
+"""Reads of people. Who sees a person follows from records: see `carnet.records.queries`."""
 
 from __future__ import annotations
 
@@ -35,57 +35,12 @@ CANDIDATES_LIMIT = 20  # persons for one number; placeholders such as 999-99-999
 SESSIONS_NEWEST = Order("sessions.newest", Session.created_at.desc(), Session.id.desc())
 
 
-def visible_to(actor: Actor) -> ColumnElement[bool]:
-    """Return the one filter on persons: a patient sees themself; nobody else sees anybody."""
-    match actor:
-        case Patient(person_id=person_id):
-            return Person.id == person_id
-        case _:
-            return false()
-
-
 def directory_visible_to(actor: Actor) -> ColumnElement[bool]:
     """Return the filter on professionals and organizations, which are public register data.
 
     Whoever has signed in sees them; nobody else does.
     """
     return false() if isinstance(actor, Anonymous) else true()
-
-
-async def persons(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Person]:
-    """Return those of the persons that the actor sees."""
-    statement = select(Person).where(Person.id.in_(ids), visible_to(actor))
-    return {row.id: row for row in await work.session.scalars(statement)}
-
-
-async def person(actor: Actor, work: Work, person_id: UUID) -> Person:
-    """Return a person.
-
-    Raises:
-        NotFound: no such person, or not theirs to see.
-    """
-    found = (await persons(actor, work, [person_id])).get(person_id)
-    if found is None:
-        raise NotFound()
-    return found
-
-
-async def identifiers_of(
-    actor: Actor, work: Work, person_ids: Collection[UUID]
-) -> dict[UUID, list[PersonIdentifier]]:
-    """Return the numbers of the persons that the actor sees, national ones first."""
-    statement = (
-        select(PersonIdentifier)
-        .join(Person)
-        .where(PersonIdentifier.person_id.in_(person_ids), visible_to(actor))
-        .order_by(
-            PersonIdentifier.is_national.desc(), PersonIdentifier.system, PersonIdentifier.value
-        )
-    )
-    found: dict[UUID, list[PersonIdentifier]] = defaultdict(list)
-    for row in await work.session.scalars(statement):
-        found[row.person_id].append(row)
-    return dict(found)
 
 
 async def professionals(

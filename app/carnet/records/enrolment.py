@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from carnet.access.delegation_rules import HOLDER_LIMITS
 from carnet.access.journal import Fact, JournalAction, ObjectKind, write
 from carnet.access.tables import Delegation, DelegationKind, DelegationScope
 from carnet.notifications.actions import Notice, notify_persons
@@ -33,7 +34,6 @@ from carnet.store.database import Work
 from carnet.values import Identifier
 
 RULE = "records.operator-enrols"
-PARENTS_LIMIT = 2
 
 
 class Enrolment(StrEnum):
@@ -213,7 +213,7 @@ async def link_parents(
             outcomes.append(ParentLink.UNKNOWN_PARENT)
         elif of_age_at is None or of_age_at <= work.now:
             outcomes.append(ParentLink.OF_AGE)
-        elif parent in linked[child] or len(linked[child]) >= PARENTS_LIMIT:
+        elif parent in linked[child] or len(linked[child]) >= HOLDER_LIMITS[DelegationKind.PARENT]:
             outcomes.append(ParentLink.KNOWN)
         else:
             linked[child].add(parent)

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute
 
 from carnet.access.filters import candidates, profile_visible, record_visible, source_visible
+from carnet.errors import NotFound
 from carnet.people.actor import Actor, Patient, Professional
 from carnet.people.tables import Person, PersonIdentifier
 from carnet.records.doses import summed
@@ -123,6 +124,18 @@ async def persons(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID,
     """Return those of the persons that the actor sees."""
     statement = select(Person).where(Person.id.in_(ids), persons_visible_to(actor, work.now))
     return {row.id: row for row in await work.session.scalars(statement)}
+
+
+async def person(actor: Actor, work: Work, person_id: UUID) -> Person:
+    """Return a person.
+
+    Raises:
+        NotFound: no such person, or not theirs to see.
+    """
+    found = (await persons(actor, work, [person_id])).get(person_id)
+    if found is None:
+        raise NotFound()
+    return found
 
 
 async def identifiers_of(
