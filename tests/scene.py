@@ -197,6 +197,7 @@ class Scene:
             authenticate,
             None,  # type: ignore[arg-type]  # nobody signs in here
             graph.SIGNER,
+            graph.CURSORS,
         )
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(create_app(services, ROUTES)),

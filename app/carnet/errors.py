@@ -11,6 +11,9 @@ CarnetError
 │   │   ├── BadCursor        not a cursor of this list in this order
 │   │   └── BadId            not an id of this kind of object
 │   ├── Conflict             it was changed meanwhile, or the key was used for something else
+│   ├── CursorExpired        a place in a stream that is no longer kept, or never was
+│   ├── AccessEnded          what was being followed is no longer theirs to see
+│   ├── ServerStopping       this server stops; another takes over
 │   ├── RightsChanged        a right was lost between reading and answering
 │   ├── RecordClosed         the record's state allows no such action
 │   ├── RecordNotOpen        the record opens later; ``opens_at`` says when
@@ -106,6 +109,24 @@ class Conflict(Refusal):
     """It was changed meanwhile, or this key was already used for something else."""
 
     code = "CONFLICT"
+
+
+class CursorExpired(Refusal):
+    """This cursor is too old, or not of this history: subscribe without it, then read again."""
+
+    code = "CURSOR_EXPIRED"
+
+
+class AccessEnded(Refusal):
+    """Your access to this has ended."""
+
+    code = "ACCESS_ENDED"
+
+
+class ServerStopping(Refusal):
+    """This server is stopping: reconnect, and go on from your last cursor."""
+
+    code = "SERVER_STOPPING"
 
 
 class RightsChanged(Refusal):

@@ -33,6 +33,9 @@ class Settings:
     log_key_file: Path | None = None  # signs the journal; None: one under data_dir, development
     oidc_file: Path | None = None  # TOML with trusted identity providers
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
+    allowed_origins: tuple[str, ...] = ()  # of pages that may open sockets; its own always may
+    sockets_per_address: int = 1000  # a whole hospital may come from one
+    sockets_per_user: int = 32  # tabs and devices
     upload_limit_bytes: int = 5 * 2**30
     intake_limit_bytes: int = 64 * 2**20
     request_limit_bytes: int = 2**20  # a GraphQL body
@@ -57,6 +60,13 @@ class Settings:
             log_key_file=_path(env, "CARNET_LOG_KEY_FILE"),
             oidc_file=_path(env, "CARNET_OIDC_FILE"),
             trusted_proxies=tuple(env.get("CARNET_TRUSTED_PROXIES", "").replace(",", " ").split()),
+            allowed_origins=tuple(env.get("CARNET_ALLOWED_ORIGINS", "").replace(",", " ").split()),
+            sockets_per_address=_number(
+                env, "CARNET_SOCKETS_PER_ADDRESS", defaults.sockets_per_address, 1, 10**6
+            ),
+            sockets_per_user=_number(
+                env, "CARNET_SOCKETS_PER_USER", defaults.sockets_per_user, 1, 10**6
+            ),
             upload_limit_bytes=_number(
                 env, "CARNET_UPLOAD_LIMIT_BYTES", defaults.upload_limit_bytes, 1, 2**50
             ),

@@ -21,6 +21,8 @@ class CarnetSchema(strawberry.Schema):
     """A schema that leaves logging to `carnet_graphql.masking`, and gives no answer before what
     it read is in the access journal."""
 
+    introspection = True
+
     async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Run one operation, and write down what it read."""
         result = await super().execute(*args, **kwargs)
@@ -57,7 +59,7 @@ def build(
         types: types that no field names, only an interface does.
         introspection: False hides the schema from clients, as in production.
     """
-    return CarnetSchema(
+    built = CarnetSchema(
         query,
         mutation,
         subscription,
@@ -66,3 +68,5 @@ def build(
         extensions=[Masking, Limits if introspection else ProductionLimits],
         exception_handlers=EXCEPTION_HANDLERS,
     )
+    built.introspection = introspection
+    return built

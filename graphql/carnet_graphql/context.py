@@ -30,6 +30,7 @@ from carnet.people.actions import Gate
 from carnet.people.actor import Actor
 from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
+from carnet.store.cursors import Cursors
 from carnet.store.database import Database, Work
 from carnet.store.signing import Signer
 from carnet_graphql.reads import Reads
@@ -51,6 +52,7 @@ class Context:
     gate: Gate
     settings: Settings
     signer: Signer
+    cursors: Cursors
     address: str = field(repr=False)
     correlation_id: str
     reads: Reads = field(default_factory=Reads, repr=False)

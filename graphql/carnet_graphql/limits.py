@@ -16,6 +16,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -75,6 +76,22 @@ def check_choice(document: DocumentNode, name: str | None) -> GraphQLError | Non
     if name is None and len(operations) > 1:
         return GraphQLError("Say in operationName which of the operations to run.", operations)
     return None
+
+
+def check(
+    schema: GraphQLSchema, document: DocumentNode, name: str | None, *, introspection: bool
+) -> list[GraphQLError]:
+    """Return what is wrong with a document, at most 5 errors: its size first, then the rest."""
+    refused = check_size(document) or check_choice(document, name)
+    if refused is not None:
+        return [refused]
+    return validate(
+        schema,
+        document,
+        RULES if introspection else (*RULES, NoSchemaIntrospectionCustomRule),
+        max_errors=ERROR_LIMIT,
+        hide_suggestions=not introspection,
+    )
 
 
 def _measure(selections: SelectionSetNode) -> _Size:
@@ -139,18 +156,12 @@ class Limits(SchemaExtension):
         if document is None:  # parsing failed and said so
             yield
             return
-        refused = check_size(document) or check_choice(document, context._provided_operation_name)
-        if refused is not None:
-            context.pre_execution_errors = [refused]
-        else:
-            rules = RULES if self.introspection else (*RULES, NoSchemaIntrospectionCustomRule)
-            context.pre_execution_errors = validate(
-                context.schema._schema,
-                document,
-                rules,
-                max_errors=ERROR_LIMIT,
-                hide_suggestions=not self.introspection,
-            )
+        context.pre_execution_errors = check(
+            context.schema._schema,
+            document,
+            context._provided_operation_name,
+            introspection=self.introspection,
+        )
         yield
 
 

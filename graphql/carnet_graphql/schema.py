@@ -23,6 +23,7 @@ from carnet_graphql.profile import SECTION_TYPES
 from carnet_graphql.profile_mutations import ProfileMutation
 from carnet_graphql.records import RecordQuery
 from carnet_graphql.statistics import StatisticsQuery
+from carnet_graphql.subscriptions.root import Subscription
 
 
 @strawberry.type(description="Everything that can be asked.")
@@ -57,4 +58,10 @@ class Mutation(
 
 def schema(*, introspection: bool = True) -> CarnetSchema:
     """Return the schema; without introspection, as production serves it."""
-    return build(Query, Mutation, types=[*SECTION_TYPES.values()], introspection=introspection)
+    return build(
+        Query,
+        Mutation,
+        Subscription,
+        types=[*SECTION_TYPES.values()],
+        introspection=introspection,
+    )

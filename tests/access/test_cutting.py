@@ -32,7 +32,7 @@ from carnet.people.actor import (
     Professional,
     Publisher,
 )
-from carnet.people.sessions import actor_of, authenticate, end_sessions, is_live, open_session
+from carnet.people.sessions import actor_of, authenticate, end_sessions, live_until, open_session
 from carnet.people.tables import Account
 from carnet.people.tables import Publisher as PublisherRow
 from carnet.settings import Settings
@@ -52,7 +52,11 @@ async def signed_in(database: Database, account_id: UUID) -> tuple[str, Actor]:
 
 async def live(database: Database, actor: Actor) -> bool:
     async with database.read() as work:
-        return await is_live(work, actor)
+        try:
+            await live_until(work, actor)
+        except Unauthenticated:
+            return False
+        return True
 
 
 async def cut(database: Database, actor: Actor, account_id: UUID) -> None:
@@ -75,7 +79,9 @@ async def disabled(database: Database) -> int:
 @asynccontextmanager
 async def served(database: Database, blobs: BlobStore) -> AsyncIterator[httpx.AsyncClient]:
     """Serve the application on a real socket; the client keeps one connection open."""
-    services = Services(Settings(), database, blobs, graph.SCHEMA, authenticate, None, graph.SIGNER)
+    services = Services(
+        Settings(), database, blobs, graph.SCHEMA, authenticate, None, graph.SIGNER, graph.CURSORS
+    )
     server = uvicorn.Server(
         uvicorn.Config(create_app(services), port=0, log_level="error", lifespan="off")
     )

@@ -214,6 +214,7 @@ def context(database: Database, actor: Actor = OPERATOR) -> Context:
         gate=None,
         settings=Settings(),
         signer=None,
+        cursors=None,
         address="127.0.0.1",
         correlation_id="c0ffee",
     )

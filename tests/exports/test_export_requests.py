@@ -193,6 +193,7 @@ async def client(
         authenticate,
         None,  # type: ignore[arg-type] # nobody signs in here
         graph.SIGNER,
+        graph.CURSORS,
     )
     app = create_app(services, exports.ROUTES)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="none"))

@@ -26,10 +26,12 @@ from carnet import errors
 from carnet.http import ide
 from carnet.http.answers import STATUSES, status_of
 from carnet.http.app import create_app
-from carnet.http.graphql_view import has_nul, preferred_type
+from carnet.http.graphql_view import preferred_type
+from carnet.http.requests import has_nul
 from carnet.http.services import Services, actor_of
 from carnet.people.actor import Actor, Assurance, Operator
 from carnet.settings import Mode, Settings
+from carnet.store.cursors import Cursors
 from carnet.store.database import Database
 from carnet_graphql.assembly import CarnetSchema, build
 from carnet_graphql.context import Info
@@ -118,7 +120,14 @@ def serve(database: Database) -> Serve:
     async def started(**changes: Any) -> AsyncIterator[httpx.AsyncClient]:
         given_settings = Settings(**changes)
         services = Services(
-            given_settings, database, None, schema(given_settings.mode), authenticate, None, None
+            given_settings,
+            database,
+            None,
+            schema(given_settings.mode),
+            authenticate,
+            None,
+            None,
+            Cursors(b"k"),
         )
         config = uvicorn.Config(
             create_app(services, ROUTES), port=0, log_config=None, ws="none", proxy_headers=False
@@ -471,7 +480,10 @@ async def test_health(serve: Serve) -> None:
 
 def unreachable(mode: Mode = Mode.DEVELOPMENT) -> Services:
     nowhere = Database.connect("postgresql://nobody@127.0.0.1:1/none")
-    return Services(Settings(mode=mode), nowhere, None, schema(mode), authenticate, None, None)
+    cursors = Cursors(b"k")
+    return Services(
+        Settings(mode=mode), nowhere, None, schema(mode), authenticate, None, None, cursors
+    )
 
 
 def client_of(services: Services) -> httpx.AsyncClient:

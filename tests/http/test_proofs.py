@@ -56,6 +56,7 @@ async def client(database: Database, blobs: BlobStore) -> AsyncIterator[httpx.As
         authenticate=authenticate,
         gate=Gate(database, passwords, Attempts(database, b"k" * 32), graph.SERVER_KEY),
         signer=graph.SIGNER,
+        cursors=graph.CURSORS,
     )
     transport = httpx.ASGITransport(create_app(services, proofs.ROUTES))
     async with httpx.AsyncClient(transport=transport, base_url="http://carnet") as client:

@@ -36,6 +36,7 @@ from carnet.people.actor import Actor, Assurance, Operator, Patient, Publisher, 
 from carnet.settings import Settings
 from carnet.store import blobs as blob_module
 from carnet.store.blobs import BlobStore
+from carnet.store.cursors import Cursors
 from carnet.store.database import Database
 from carnet.store.keys import FileKeyProvider
 from carnet.store.sealing import CHUNK_BYTES, SEGMENT_BYTES
@@ -85,6 +86,7 @@ def application(database: Database, folder: Path, limit: int = LIMIT) -> Starlet
         authenticate,
         None,  # type: ignore[arg-type] # nobody signs in here
         None,  # type: ignore[arg-type] # and nothing is signed
+        Cursors(b"k"),
     )
     return create_app(services, [*uploads.ROUTES, Route("/content/{id}", content)])
 

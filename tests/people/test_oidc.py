@@ -22,7 +22,7 @@ from carnet.people.accounts import create_account, disable_account, link_identit
 from carnet.people.actor import CONSOLE, Assurance, Patient, Professional
 from carnet.people.oidc import Provider, Providers, TokenType
 from carnet.people.registers import register_professional
-from carnet.people.sessions import authenticate, is_live
+from carnet.people.sessions import authenticate, live_until
 from carnet.people.tables import Account, AccountKind
 from carnet.store.database import Database
 
@@ -526,7 +526,10 @@ async def test_a_token_cannot_claim_the_professional_role(
     }
     token = patient_token(database, **wishes)
     actor = await authenticate(database, token, HERE, providers=providers)
-    assert actor == Patient(person_id, linked, Assurance.IDENTITY_PROVIDER)
+    assert isinstance(actor, Patient) and actor.expires_at is not None
+    assert replace(actor, expires_at=None) == Patient(
+        person_id, linked, Assurance.IDENTITY_PROVIDER
+    )
     await refused(database, providers, patient_token(database, **(wishes | {"sub": "8" + RPPS})))
     # Not even where somebody linked a professional's account to the patients' provider.
     async with database.write() as work:
@@ -555,10 +558,11 @@ async def test_who_is_cut_off_gets_in_with_no_token_of_any_provider(
     actor = await authenticate(database, token, HERE, providers=providers)
     assert isinstance(actor, Professional)
     async with database.read() as work:
-        assert await is_live(work, actor)
+        assert await live_until(work, actor) == actor.expires_at is not None
     async with database.write() as work:
         await cut_off_professional(CONSOLE, work, doctor, CutOffReason.COMPROMISED)
     await refused(database, providers, token)
     await refused(database, providers, doctor_token(database))
     async with database.read() as work:
-        assert not await is_live(work, actor)
+        with pytest.raises(Unauthenticated):
+            await live_until(work, actor)

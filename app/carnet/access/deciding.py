@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from uuid import UUID
 
 from carnet.access import queries
@@ -44,6 +45,14 @@ class Deciding:
             return Decision(False, "access.no-grant")
         return decide(self.actor, action, record, self._grants[record_id], self._work.now, document)
 
+    def until(self, record_id: UUID) -> datetime | None:
+        """Return the next moment at which a grant on the record ends by itself, if one does."""
+        grants = self._grants[record_id]
+        ends = [delegation.expires_at for delegation in grants.delegations]
+        ends += [consent.expires_at for consent in grants.consents]
+        ends += [emergency.ends_at for emergency in grants.emergencies]
+        return min((end for end in ends if end and end > self._work.now), default=None)
+
     def is_held(self, document: DocumentFacts) -> bool:
         """Tell whether the holder may not know of the document yet."""
         until = document.hidden_from_holder_until
@@ -52,6 +61,22 @@ class Deciding:
     def behalf(self, record_id: UUID) -> UUID | None:
         """Return the holder where the actor acts for somebody else."""
         return behalf(self.actor, self.records[record_id].person_id)
+
+
+async def standing(actor: Actor, work: Work, record_id: UUID, action: Action) -> datetime | None:
+    """Return when what lets the actor do this may end by itself; None is never.
+
+    Raises:
+        NotFound: the actor does not see the record.
+        AccessDenied: they see it, and may not do this; ``rule`` decided.
+    """
+    deciding = await Deciding.on(actor, work, [record_id])
+    decision = deciding.decide(action, record_id)
+    if not decision.is_allowed:
+        if not deciding.decide(Action.SEE_RECORD, record_id).is_allowed:
+            raise NotFound()
+        raise AccessDenied(decision.rule)
+    return deciding.until(record_id)
 
 
 async def require(

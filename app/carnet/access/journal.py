@@ -21,10 +21,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from carnet.access.events import tell
 from carnet.access.journal_tables import JournalChain, JournalCounter, JournalEntry, UnsealedEntry
 from carnet.people.actor import Actor, Anonymous, Operator, Patient, Professional, Publisher
 from carnet.store.database import Work
 
+_JOURNAL = 0x6A6F75726E616C << 72  # tells a journal's stream from its record's
 OBJECTS_LIMIT = 1000  # ids in one entry; a longer list becomes several entries
 
 
@@ -100,6 +102,11 @@ class Fact:
     text_digest: bytes | None = None
 
 
+def stream_of(record_id: UUID) -> UUID:
+    """Return what names the stream of a record's main chain in wake-ups: not the record's own."""
+    return UUID(int=record_id.int ^ _JOURNAL)
+
+
 def salted_digest(text: str) -> tuple[bytes, bytes]:
     """Return a fresh salt and SHA-256 of salt and text: what an entry holds of words."""
     salt = token_bytes(16)
@@ -138,6 +145,8 @@ async def write(actor: Actor | None, work: Work, facts: Sequence[Fact]) -> list[
     for record_id in sorted(by_record):
         theirs = by_record[record_id]
         for fact, number in zip(theirs, numbers_of[record_id], strict=True):
+            if not fact.is_held:
+                work.grown[stream_of(record_id)] = number
             rows.append(
                 {
                     "id": work.new_id(),
@@ -161,6 +170,7 @@ async def write(actor: Actor | None, work: Work, facts: Sequence[Fact]) -> list[
     statement = insert(JournalEntry).execution_options(render_nulls=True)
     await work.session.execute(statement, rows)
     await work.session.execute(insert(UnsealedEntry), [{"entry_id": row["id"]} for row in rows])
+    await tell(work, facts)
     return [row["id"] for row in rows]
 
 

@@ -18,6 +18,7 @@ from carnet.people.oidc import load_providers
 from carnet.people.passwords import Passwords
 from carnet.people.sessions import authenticate
 from carnet.settings import Mode
+from carnet.store.cursors import Cursors
 from carnet_graphql.schema import schema
 
 
@@ -40,6 +41,7 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
         authenticate=partial(authenticate, providers=providers),
         gate=Gate(opened.database, passwords, attempts, opened.server_key),
         signer=opened.signer,
+        cursors=Cursors(opened.server_key),
     )
     try:
         yield create_app(

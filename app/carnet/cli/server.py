@@ -14,13 +14,14 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
 from carnet.cli.faults import explain
 from carnet.errors import UserMistake
+from carnet.http.live import Live
 
 BACKLOG = 2048  # connections that wait to be accepted
 KEEP_ALIVE = 75  # seconds: longer than the idle time of usual load balancers, 60
@@ -94,13 +95,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(
-    app: ASGIApp, listening: socket.socket, stopper: Stopper, announce: Callable[[], None]
+    app: Starlette, listening: socket.socket, stopper: Stopper, announce: Callable[[], None]
 ) -> None:
     """Serve until the stopper hears a signal, then close the application and the socket.
 
     Args:
         announce: called once, when requests are being answered.
     """
+    live: Live = app.state.live
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -112,8 +114,9 @@ async def serve(
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
+        ws=cast(Any, live.socket_protocol),  # called as the protocols it knows are
     )
-    server = _Server(config, announce)
+    server = _Server(config, announce, live.drain)
     stopper.server = server
     if stopper.is_stopping:
         server.should_exit = True
@@ -121,14 +124,21 @@ async def serve(
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, announce: Callable[[], None], drain: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._announce = announce
+        self._drain = drain
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and not self.should_exit:
             self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._drain()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -42,6 +42,7 @@ from carnet_crypto.headfile import head_to_json
 NEWEST = Order(
     "journal.newest", JournalEntry.at.desc(), JournalEntry.number.desc(), JournalEntry.id.desc()
 )
+RELEASED_LIMIT = 100  # entries that come with the one of a release
 BATCH = 500  # entries of an archive read at a time
 
 
@@ -140,6 +141,29 @@ async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, 
     """Return those of the entries that the actor sees."""
     statement = _entries(actor, work, JournalFilter()).where(JournalEntry.id.in_(ids))
     return {row.id: row for row in await work.session.scalars(statement)}
+
+
+async def released_with(
+    actor: Actor, work: Work, entry_ids: Collection[UUID]
+) -> dict[UUID, list[JournalEntry]]:
+    """Return, of entries that tell of a release, those about its documents held back until then.
+
+    At most 100 in all, the oldest first.
+    """
+    telling = select(JournalEntry.id, JournalEntry.record_id, JournalEntry.object_ids).where(
+        JournalEntry.id.in_(entry_ids), JournalEntry.action == JournalAction.RELEASE_DOCUMENT.value
+    )
+    found: dict[UUID, list[JournalEntry]] = {}
+    for id_, record_id, document_ids in await work.session.execute(telling):
+        held = _entries(actor, work, JournalFilter()).where(
+            JournalEntry.record_id == record_id,
+            JournalEntry.chain == JournalChain.HELD,
+            JournalEntry.object_kind == ObjectKind.DOCUMENT.value,
+            JournalEntry.object_ids.overlap(document_ids),
+        )
+        oldest = held.order_by(JournalEntry.number).limit(RELEASED_LIMIT)
+        found[id_] = list(await work.session.scalars(oldest))
+    return found
 
 
 async def actor_names(actor: Actor, work: Work, entry_ids: Collection[UUID]) -> dict[UUID, str]:

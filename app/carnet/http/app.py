@@ -18,6 +18,7 @@ from carnet.http.answers import on_http_exception, on_refusal
 from carnet.http.graphql_view import graphql
 from carnet.http.guards import Guard
 from carnet.http.ide import ide_files
+from carnet.http.live import Live
 from carnet.http.services import Services, services_of
 from carnet.settings import Mode
 from carnet_graphql.masking import log_failure
@@ -34,15 +35,17 @@ def create_app(services: Services, routes: Sequence[BaseRoute] = ()) -> Starlett
     """
     own: list[BaseRoute] = [
         Route("/graphql", graphql, methods=["GET", "POST"]),
-        Route("/health/live", live),
+        Route("/health/live", alive),
         Route("/health/ready", ready),
     ]
     if services.settings.mode is Mode.DEVELOPMENT:
         own.append(ide_files())
+    live = Live(services)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
+        async with live.running():
+            yield
         await services.database.close()
 
     app = Starlette(
@@ -52,10 +55,11 @@ def create_app(services: Services, routes: Sequence[BaseRoute] = ()) -> Starlett
         lifespan=lifespan,
     )
     app.state.services = services
+    app.state.live = live
     return app
 
 
-async def live(_request: Request) -> Response:
+async def alive(_request: Request) -> Response:
     """Say that the process serves requests."""
     return JSONResponse({"status": "live"})
 

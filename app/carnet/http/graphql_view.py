@@ -1,14 +1,12 @@
-"""``/graphql``: one POST of JSON, one answer of JSON.
+"""``/graphql``: one POST of JSON, one answer of JSON, or a stream of events where it is wanted.
 
-No GET queries, no batches, no multipart, no sockets. Whatever the body is, the answer is JSON
-with a status that fits; only a fault of ours is a 500.
+No GET queries, no batches, no multipart. Whatever the body is, the answer is JSON with a status
+that fits; only a fault of ours is a 500. Sockets are `carnet.http.sockets`'.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -24,7 +22,10 @@ from strawberry.types.graphql import OperationType
 from carnet.errors import PayloadTooLarge, Refusal, UnsupportedMediaType, ValidationFailed
 from carnet.http.answers import error_response, refusal_response
 from carnet.http.ide import ide_page
+from carnet.http.live import Live
+from carnet.http.requests import GraphQLRequest
 from carnet.http.services import actor_of, services_of
+from carnet.http.sse import EVENT_STREAM, EventStream
 from carnet.settings import Mode
 from carnet_graphql.context import Context
 from carnet_graphql.masking import MESSAGE, log_failure, mask_all
@@ -33,17 +34,6 @@ JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 BODY_TIMEOUT = 30  # seconds for the whole body; the server itself sets none
 OPERATIONS = (OperationType.QUERY, OperationType.MUTATION)
-# U+0000 as a GraphQL string writes it. PostgreSQL text cannot hold it.
-ESCAPED_NUL = re.compile(r"\\u(0000|\{0+\})")
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What a client asks to run."""
-
-    query: str
-    variables: dict[str, Any] | None
-    operation_name: str | None
 
 
 async def graphql(request: Request) -> Response:
@@ -54,21 +44,18 @@ async def graphql(request: Request) -> Response:
     media_type = preferred_type(request.headers.get("accept", ""))
     if media_type is None:
         return error_response(
-            406, "NOT_ACCEPTABLE", f"Accept {GRAPHQL_JSON} or {JSON}.", correlation_id
+            406,
+            "NOT_ACCEPTABLE",
+            f"Accept {GRAPHQL_JSON}, {JSON} or {EVENT_STREAM}.",
+            correlation_id,
         )
     try:
         operation = await read_operation(request)
         services = services_of(request)
-        context = Context(
-            actor=await actor_of(request),
-            database=services.database,
-            blobs=services.blobs,
-            gate=services.gate,
-            settings=services.settings,
-            signer=services.signer,
-            address=request.state.address,
-            correlation_id=correlation_id,
-        )
+        actor = await actor_of(request)
+        context = services.context(actor, request.state.address, correlation_id)
+        if media_type == EVENT_STREAM:
+            return _event_stream(request, operation, context)
     except Refusal as error:
         return refusal_response(error, correlation_id)
     try:
@@ -85,11 +72,18 @@ async def graphql(request: Request) -> Response:
     except CannotGetOperationTypeError as error:
         message = error.as_http_error_reason()
     except InvalidOperationTypeError:
-        message = "Subscriptions are not served over a plain POST."
+        message = f"Subscriptions are served over WebSocket, or with Accept: {EVENT_STREAM}."
     except Exception as error:
         log_failure(error, correlation_id)
         return error_response(500, "INTERNAL", MESSAGE, correlation_id, media_type=media_type)
     return error_response(400, "BAD_REQUEST", message, correlation_id, media_type=media_type)
+
+
+def _event_stream(request: Request, operation: GraphQLRequest, context: Context) -> Response:
+    live: Live = request.app.state.live
+    live.connections.check(context.address, context.actor)
+    counted = live.connections.counted(context.address, context.actor)
+    return EventStream(operation, context, live.hub, live.operations, counted)
 
 
 def _page_or_refusal(request: Request, correlation_id: str) -> Response:
@@ -119,7 +113,7 @@ def preferred_type(accept: str) -> str | None:
         name, *parameters = (part.strip().lower() for part in entry.split(";"))
         chosen = JSON if name in {"*/*", "application/*"} else name
         weight = _weight(parameters)
-        if chosen in {JSON, GRAPHQL_JSON} and weight > (best[0] if best else 0.0):
+        if chosen in {JSON, GRAPHQL_JSON, EVENT_STREAM} and weight > (best[0] if best else 0.0):
             best = weight, chosen
     return best[1] if best else None
 
@@ -135,7 +129,7 @@ def _weight(parameters: list[str]) -> float:
     return 1.0
 
 
-async def read_operation(request: Request) -> Operation:
+async def read_operation(request: Request) -> GraphQLRequest:
     """Read the body strictly.
 
     Raises:
@@ -152,23 +146,7 @@ async def read_operation(request: Request) -> Operation:
         shape = orjson.loads(body)
     except ValueError:
         raise ValidationFailed("The body is not JSON.") from None
-    if isinstance(shape, list):
-        raise ValidationFailed("Send one operation; batches are not served.")
-    if not isinstance(shape, dict):
-        raise ValidationFailed("The body is a JSON object with query and variables.")
-    query, variables = shape.get("query"), shape.get("variables")
-    operation_name = shape.get("operationName")
-    if not isinstance(query, str) or not query.strip():
-        raise ValidationFailed("query is a GraphQL document.")
-    if not isinstance(variables, dict | None):
-        raise ValidationFailed("variables is an object.")
-    if not isinstance(operation_name, str | None):
-        raise ValidationFailed("operationName is a string.")
-    if not isinstance(shape.get("extensions"), dict | None):
-        raise ValidationFailed("extensions is an object.")
-    if ESCAPED_NUL.search(query) or (b"\\u0000" in body and has_nul(shape)):
-        raise ValidationFailed("Text may not hold the character U+0000.")
-    return Operation(query, variables, operation_name)
+    return GraphQLRequest.of(shape)
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
@@ -185,21 +163,6 @@ async def _read_body(request: Request, limit: int) -> bytes:
     except TimeoutError:
         raise ValidationFailed(f"The body took more than {BODY_TIMEOUT} seconds.") from None
     return bytes(body)
-
-
-def has_nul(value: Any) -> bool:
-    """Tell whether any text within the JSON value holds U+0000."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str) and "\0" in item:
-            return True
-        if isinstance(item, dict):
-            stack.extend(item)
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
-    return False
 
 
 def _answer(result: ExecutionResult, media_type: str, correlation_id: str) -> Response:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from time import perf_counter
 
@@ -20,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from carnet.errors import UserMistake
 from carnet.http.answers import error_response
+from carnet.http.services import new_correlation_id
 from carnet.settings import Mode, Settings
 from carnet_graphql.masking import MESSAGE, log_failure
 
@@ -56,7 +56,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         started_at = perf_counter()
-        correlation_id = secrets.token_hex(8)
+        correlation_id = new_correlation_id()
         state = scope.setdefault("state", {})
         state["correlation_id"] = correlation_id
         state["address"] = client_address(scope, self.trusted)
@@ -126,6 +126,12 @@ def client_address(scope: Scope, trusted: list[IPv4Network | IPv6Network]) -> st
         except ValueError:
             return str(parsed)
         address = hop
+
+
+def is_own_origin(origin: str, host: str) -> bool:
+    """Tell whether a page of this origin came from the host that it now speaks to."""
+    scheme, separator, named = origin.lower().partition("://")
+    return bool(separator) and scheme in {"http", "https"} and named == host.lower()
 
 
 def _log_access(scope: Scope, status: int, correlation_id: str, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -13,11 +14,15 @@ from carnet.people.actions import Gate
 from carnet.people.actor import Actor, Anonymous
 from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
+from carnet.store.cursors import Cursors
 from carnet.store.database import Database
 from carnet.store.signing import Signer
 from carnet_graphql.assembly import CarnetSchema
+from carnet_graphql.context import Context
 
 TOKEN_LIMIT = 8192  # characters: the largest access token that identity providers send
+
+CORRELATION_BYTES = 8
 
 Authenticate = Callable[[Database, str, str], Awaitable[Actor]]
 
@@ -37,12 +42,32 @@ class Services:
     authenticate: Authenticate
     gate: Gate
     signer: Signer
+    cursors: Cursors
+
+    def context(self, actor: Actor, address: str = "", correlation_id: str = "") -> Context:
+        """Return the context of a request, or of an event that is rendered for an actor."""
+        return Context(
+            actor=actor,
+            database=self.database,
+            blobs=self.blobs,
+            gate=self.gate,
+            settings=self.settings,
+            signer=self.signer,
+            cursors=self.cursors,
+            address=address,
+            correlation_id=correlation_id or new_correlation_id(),
+        )
 
     async def is_ready(self) -> bool:
         """Tell whether the database answers. The caller bounds the time."""
         async with self.database.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
         return True
+
+
+def new_correlation_id() -> str:
+    """Return a name for one request in the logs and in its errors."""
+    return secrets.token_hex(CORRELATION_BYTES)
 
 
 def services_of(request: Request) -> Services:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 
 from carnet.errors import NotFound
-from carnet.notifications.queries import by_ids, visible_to
+from carnet.notifications.queries import OPERATORS, by_ids, visible_to
 from carnet.notifications.tables import Notification, NotificationKind
 from carnet.people.actor import Actor
 from carnet.store.database import Work
+from carnet.store.events import NewEvent
+
+
+class NotificationEventKind(StrEnum):
+    """What happened to a notification, as the inbox of whom it was told to has it."""
+
+    RECEIVED = "NOTIFICATION_RECEIVED"
+    READ = "NOTIFICATION_READ"
 
 
 async def notify(
@@ -44,7 +53,8 @@ async def notify(
         "subject_id": subject_id,
         "created_at": work.now,
     }
-    await work.session.execute(insert(Notification).values(told).on_conflict_do_nothing())
+    statement = insert(Notification).values(told).on_conflict_do_nothing()
+    _tell(work, (await work.session.scalars(statement.returning(Notification))).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,8 @@ async def notify_persons(work: Work, notices: Sequence[Notice]) -> None:
         for notice in notices
     ]
     if rows:
-        await work.session.execute(insert(Notification).on_conflict_do_nothing(), rows)
+        statement = insert(Notification).on_conflict_do_nothing().returning(Notification)
+        _tell(work, (await work.session.scalars(statement, rows)).all())
 
 
 async def mark_read(actor: Actor, work: Work, ids: Collection[UUID]) -> None:
@@ -84,9 +95,22 @@ async def mark_read(actor: Actor, work: Work, ids: Collection[UUID]) -> None:
     """
     if len(await by_ids(actor, work, ids)) != len(set(ids)):
         raise NotFound()
-    await work.session.execute(
+    marked = await work.session.scalars(
         update(Notification)
         .where(Notification.id.in_(ids), visible_to(actor), Notification.read_at.is_(None))
         .values(read_at=work.now)
+        .returning(Notification)
         .execution_options(synchronize_session=False)
     )
+    _tell(work, marked.all(), NotificationEventKind.READ)
+
+
+def _tell(
+    work: Work,
+    rows: Sequence[Notification],
+    kind: NotificationEventKind = NotificationEventKind.RECEIVED,
+) -> None:
+    """Put what happened into the inboxes of whom it was told to."""
+    for row in rows:
+        inbox = row.person_id or row.professional_id or OPERATORS
+        work.events.append(NewEvent(work.new_id(), (inbox,), kind.value, row.id, row.record_id))

@@ -17,7 +17,7 @@ from carnet.people.actor import Actor, Assurance, Operator, Patient, Professiona
 from carnet.people.attempts import Attempts
 from carnet.people.passwords import PasswordHash, Passwords, acceptable
 from carnet.people.queries import account_id_of
-from carnet.people.sessions import OpenedSession, end_sessions, live, open_session
+from carnet.people.sessions import OpenedSession, end_sessions, live, open_session, tell_account
 from carnet.people.tables import Account, Session
 from carnet.store.database import Database, Work
 
@@ -149,14 +149,15 @@ async def revoke_session(actor: Actor, work: Work, session_id: UUID) -> None:
         .join(Account)
         .where(Session.id == session_id, Account.id == account_id_of(actor), live(work.now))
     )
-    revoked = await work.session.scalar(
+    account_id = await work.session.scalar(
         update(Session)
         .where(Session.id.in_(theirs))
         .values(revoked_at=work.now)
-        .returning(Session.id)
+        .returning(Session.account_id)
     )
-    if revoked is None:
+    if account_id is None:
         raise NotFound()
+    tell_account(work, account_id)
 
 
 async def revoke_all_sessions(actor: Actor, work: Work, *, keep_this: bool = False) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
@@ -36,6 +37,7 @@ class Patient:
     account_id: UUID
     assurance: Assurance
     session_id: UUID | None = None
+    expires_at: datetime | None = None  # of an access token; a session knows its own end
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Professional:
     account_id: UUID
     assurance: Assurance
     session_id: UUID | None = None
+    expires_at: datetime | None = None  # of an access token; a session knows its own end
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Operator:
     account_id: UUID
     assurance: Assurance
     session_id: UUID | None = None
+    expires_at: datetime | None = None  # of an access token; a session knows its own end
 
 
 Actor = Anonymous | Patient | Professional | Publisher | Operator

@@ -33,6 +33,7 @@ import time
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -303,7 +304,16 @@ async def _actor(database: Database, provider: Provider, claims: dict[str, Any])
             account = await _linked(work, provider, subject)
     if account is None or account.kind is not provider.kind:
         raise Unauthenticated()
-    return actor_of(account, Assurance.IDENTITY_PROVIDER)
+    expires_at = _moment(claims["exp"] + provider.leeway_seconds)
+    return actor_of(account, Assurance.IDENTITY_PROVIDER, expires_at=expires_at)
+
+
+def _moment(seconds: float) -> datetime:
+    """Return the moment of a numeric date; one that no calendar has is its last day."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return datetime.max.replace(tzinfo=UTC)
 
 
 async def _linked(work: Work, provider: Provider, subject: str) -> Account | None:

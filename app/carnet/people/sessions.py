@@ -22,6 +22,7 @@ from carnet.people.actor import Actor, Assurance, Operator, Patient, Professiona
 from carnet.people.actor import Publisher as PublisherActor
 from carnet.people.tables import Account, AccountKind, Publisher, Session
 from carnet.store.database import Database, Work
+from carnet.store.events import ACCESS_CHANGED, NewEvent
 from carnet_crypto.encoding import to_base64url
 
 if TYPE_CHECKING:
@@ -78,8 +79,13 @@ async def authenticate(
     raise Unauthenticated()
 
 
-def actor_of(account: Account, assurance: Assurance, session_id: UUID | None = None) -> Actor:
-    """Return who acts through an account.
+def actor_of(
+    account: Account,
+    assurance: Assurance,
+    session_id: UUID | None = None,
+    expires_at: datetime | None = None,
+) -> Actor:
+    """Return who acts through an account; ``expires_at`` is that of an access token.
 
     Raises:
         Unauthenticated: the account is disabled.
@@ -88,11 +94,11 @@ def actor_of(account: Account, assurance: Assurance, session_id: UUID | None = N
         raise Unauthenticated()
     match account:
         case Account(kind=AccountKind.PATIENT, person_id=UUID() as person_id):
-            return Patient(person_id, account.id, assurance, session_id)
+            return Patient(person_id, account.id, assurance, session_id, expires_at)
         case Account(kind=AccountKind.PROFESSIONAL, professional_id=UUID() as professional_id):
-            return Professional(professional_id, account.id, assurance, session_id)
+            return Professional(professional_id, account.id, assurance, session_id, expires_at)
         case Account(kind=AccountKind.OPERATOR):
-            return Operator(account.id, assurance, session_id)
+            return Operator(account.id, assurance, session_id, expires_at)
     raise Unauthenticated()
 
 
@@ -107,28 +113,54 @@ def live(now: datetime) -> ColumnElement[bool]:
     return and_(Session.revoked_at.is_(None), Session.expires_at > now, unused_since)
 
 
-async def is_live(work: Work, actor: Actor) -> bool:
-    """Tell whether what an actor came in with still opens something: one look-up by key.
+async def live_until(work: Work, actor: Actor) -> datetime | None:
+    """Return when what an actor came in with ends unless something happens before; None is never.
 
-    For connections that outlast a request. Of an access token only the account is asked; when
-    the token itself ends is known to whoever took it. Nobody has nothing that could be open.
+    For connections that outlast a request: one look-up by key. What ends earlier is told in the
+    account's stream, see `tell_account`.
+
+    Raises:
+        Unauthenticated: it opens nothing any more.
     """
     match actor:
         case PublisherActor(publisher_id=publisher_id):
-            found = select(Publisher.id).where(
+            known = select(Publisher.id).where(
                 Publisher.id == publisher_id, Publisher.revoked_at.is_(None)
             )
+            if await work.session.scalar(known) is not None:
+                return None
+        case Patient() | Professional() | Operator() if actor.session_id is not None:
+            statement = select(Session.expires_at, Session.last_used_at, Account.kind).join(Account)
+            found = (
+                await work.session.execute(
+                    statement.where(
+                        Session.id == actor.session_id,
+                        Account.id == actor.account_id,
+                        Account.disabled_at.is_(None),
+                        live(work.now),
+                    )
+                )
+            ).one_or_none()
+            if found is not None:
+                expires_at, last_used_at, kind = found
+                idle_at: datetime = last_used_at + rules.SESSION_SPANS[kind].idle
+                return min(expires_at, idle_at)
         case Patient() | Professional() | Operator():
             if actor.assurance is Assurance.CONSOLE:
-                return True
-            found = select(Account.id).where(
+                return None
+            enabled = select(Account.id).where(
                 Account.id == actor.account_id, Account.disabled_at.is_(None)
             )
-            if actor.session_id is not None:
-                found = found.join(Session).where(Session.id == actor.session_id, live(work.now))
-        case _:
-            return False
-    return await work.session.scalar(found) is not None
+            is_over = actor.expires_at is not None and actor.expires_at <= work.now
+            if not is_over and await work.session.scalar(enabled) is not None:
+                return actor.expires_at
+    raise Unauthenticated("The session is over; sign in again.")
+
+
+def tell_account(work: Work, account_id: UUID) -> None:
+    """Have open connections of an account ask anew whether they may stay."""
+    changed = NewEvent(work.new_id(), (account_id,), ACCESS_CHANGED, account_id, is_hint=True)
+    work.events.append(changed)
 
 
 async def open_session(
@@ -179,6 +211,7 @@ async def end_sessions(work: Work, account_id: UUID, *, but: UUID | None = None)
         .values(revoked_at=work.now)
         .returning(Session.id)
     )
+    tell_account(work, account_id)
     return len(revoked.all())
 
 
@@ -193,6 +226,7 @@ async def _make_room(work: Work, account: Account) -> None:
     await work.session.execute(
         delete(Session).where(Session.account_id == account.id, Session.id.not_in(kept))
     )
+    tell_account(work, account.id)
 
 
 async def _by_session(database: Database, digest: bytes) -> Actor:

@@ -6,9 +6,9 @@ Sibling GraphQL fields run concurrently, so a `Work` is never shared between res
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -25,16 +25,24 @@ from sqlalchemy.ext.asyncio import (
 from carnet.clock import Clock, SystemClock
 from carnet.errors import UserMistake
 from carnet.ids import new_id
+from carnet.store.events import NewEvent, flush
 
 APP_ROLE = "carnet_app"  # the role the server runs under: it owns nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One open transaction and the moment at which everything in it happens."""
+    """One open transaction and the moment at which everything in it happens.
+
+    ``events`` are put into their streams just before the commit, so that the streams are locked
+    for as short as can be, and always in one order. ``grown`` is where streams end by then, of
+    those that keep their own numbers too.
+    """
 
     session: AsyncSession
     now: datetime
+    events: list[NewEvent] = field(default_factory=list, repr=False)
+    grown: dict[UUID, int] = field(default_factory=dict, repr=False)
 
     def new_id(self) -> UUID:
         """Return a fresh UUIDv7 of this moment."""
@@ -47,6 +55,7 @@ class Database:
     def __init__(self, engine: AsyncEngine, clock: Clock | None = None) -> None:
         self.engine = engine
         self.clock = clock or SystemClock()
+        self.on_grown: Callable[[Mapping[UUID, int]], None] = _nobody_listens
         self._sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
         snapshots = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -89,9 +98,17 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Work]:
-        """Open a transaction that commits when the block ends and rolls back when it raises."""
+        """Open a transaction that commits when the block ends and rolls back when it raises.
+
+        After the commit ``on_grown`` is told which streams grew, and to which number.
+        """
         async with self._sessions.begin() as session:
-            yield Work(session, self.clock.now())
+            work = Work(session, self.clock.now())
+            yield work
+            if work.events:
+                work.grown.update(await flush(session, work.events, work.now))
+        if work.grown:
+            self.on_grown(work.grown)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Work]:
@@ -105,6 +122,10 @@ class Database:
     async def close(self) -> None:
         """Close every pooled connection."""
         await self.engine.dispose()
+
+
+def _nobody_listens(_grown: Mapping[UUID, int]) -> None:
+    """Tell nobody: a command's process has no subscribers, and servers look by themselves."""
 
 
 def asyncpg_url(url: str | URL) -> URL:

@@ -1,4 +1,5 @@
-"""Tables that belong to no area: blobs, idempotency keys, jobs, the log, the sandbox's clock."""
+"""Tables that belong to no area: blobs, idempotency keys, jobs, events, the log, the sandbox's
+clock."""
 
 from __future__ import annotations
 
@@ -96,6 +97,41 @@ class Job(Base):
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     last_error: Mapped[str | None]  # the error's type; its text may hold what people said
     created_at: Mapped[datetime]
+
+
+class EventStream(Base):
+    """What has an order of its own: a record, a thread, or what one person is told (their inbox).
+
+    ``last_number`` is taken under the row's lock in the transaction of the change, so number order
+    is commit order. ``pruned_to`` is the last number whose event was deleted for its age.
+    """
+
+    __tablename__ = "event_streams"
+    __table_args__ = (CheckConstraint("pruned_to <= last_number", name="pruned_in_range"),)
+
+    id: Mapped[Id]  # of the record, thread, person or professional; zero for the operators
+    last_number: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    pruned_to: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+
+class Event(Base):
+    """Something that happened, at its place in one stream. Ids only; what they are of is read
+    with the rights of whoever is told.
+
+    ``id`` is the same in every stream that the event is in. It refers to nothing by foreign key:
+    after a deletion the ids in it lead nowhere.
+    """
+
+    __tablename__ = "events"
+    __table_args__ = (Index("ix_events_at", "at"),)
+
+    stream_id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[UUID]
+    kind: Mapped[str]
+    subject_id: Mapped[UUID]
+    record_id: Mapped[UUID | None]
+    at: Mapped[datetime]
 
 
 class LogNode(Base):

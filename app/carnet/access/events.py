@@ -1,0 +1,117 @@
+"""Which entries of the journal are told to whoever follows the record: its events.
+
+`carnet.access.journal.write` calls `tell`, so that no change has an entry and no event. A change
+of a document goes into the record's stream, and into the inboxes of the holder, of who acts for
+them, and of the professionals of the care team. What each sees of it is decided when it is told.
+A change of rights is a hint that makes those who follow the record ask anew.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import any_, literal, or_, select, union_all
+
+from carnet.access.facts import RECORDS
+from carnet.access.tables import CareTeamMember, Delegation, DelegationScope
+from carnet.store.database import Work
+from carnet.store.events import ACCESS_CHANGED, NewEvent
+
+if TYPE_CHECKING:
+    from carnet.access.journal import Fact
+
+
+class DocumentEventKind(StrEnum):
+    """What happened to a document."""
+
+    DEPOSITED = "DOCUMENT_DEPOSITED"
+    REPLACED = "DOCUMENT_REPLACED"  # by the version that the event is about
+    CHANGED = "DOCUMENT_CHANGED"
+    MASKED = "DOCUMENT_MASKED"
+    UNMASKED = "DOCUMENT_UNMASKED"
+    HIDDEN = "DOCUMENT_HIDDEN"  # from representatives
+    RELEASED = "DOCUMENT_RELEASED"
+    DELETED = "DOCUMENT_DELETED"
+
+
+DOCUMENT_EVENTS = {
+    "DEPOSIT_DOCUMENT": DocumentEventKind.DEPOSITED,
+    "REPLACE_DOCUMENT": DocumentEventKind.REPLACED,
+    "CORRECT_DOCUMENT": DocumentEventKind.CHANGED,
+    "MASK_DOCUMENT": DocumentEventKind.MASKED,
+    "UNMASK_DOCUMENT": DocumentEventKind.UNMASKED,
+    "HIDE_DOCUMENT": DocumentEventKind.HIDDEN,
+    "RELEASE_DOCUMENT": DocumentEventKind.RELEASED,
+    "DELETE_DOCUMENT": DocumentEventKind.DELETED,
+}
+"""The event of each action of the journal that changes a document."""
+
+RIGHTS_ACTIONS = frozenset(
+    {
+        "CHANGE_STATE",
+        "CHANGE_SETTINGS",
+        "JOIN_CARE_TEAM",
+        "LEAVE_CARE_TEAM",
+        "GIVE_CONSENT",
+        "REVOKE_CONSENT",
+        "BLOCK",
+        "UNBLOCK",
+        "OPEN_EMERGENCY",
+        "CLOSE_EMERGENCY",
+        "ACCEPT_DELEGATION",
+        "REVOKE_DELEGATION",
+    }
+)
+"""Actions of the journal after which somebody may see more or less of the record."""
+
+
+async def tell(work: Work, facts: Sequence[Fact]) -> None:
+    """Add the events of these facts to the transaction."""
+    documents = [fact for fact in facts if fact.action.value in DOCUMENT_EVENTS]
+    inboxes = await _inboxes(work, {fact.record_id for fact in documents})
+    for fact in documents:
+        kind = DOCUMENT_EVENTS[fact.action.value]
+        holder_side, professionals = inboxes[fact.record_id]
+        # What the holder may not know of yet is told to them when it is released.
+        told = professionals if fact.is_held else holder_side | professionals
+        streams = (fact.record_id, *sorted(told))
+        work.events.extend(
+            NewEvent(work.new_id(), streams, kind.value, document_id, fact.record_id)
+            for document_id in fact.object_ids
+        )
+    changed = {fact.record_id for fact in facts if fact.action.value in RIGHTS_ACTIONS}
+    work.events.extend(
+        NewEvent(work.new_id(), (id_,), ACCESS_CHANGED, id_, id_, is_hint=True)
+        for id_ in sorted(changed)
+    )
+
+
+async def _inboxes(work: Work, record_ids: set[UUID]) -> dict[UUID, tuple[set[UUID], set[UUID]]]:
+    """Return the holder and delegates, and the care team's professionals, of each record."""
+    found: dict[UUID, tuple[set[UUID], set[UUID]]] = defaultdict(lambda: (set(), set()))
+    if not record_ids:
+        return found
+    theirs = RECORDS.c.id.in_(record_ids)
+    in_force = (
+        Delegation.revoked_at.is_(None),
+        or_(Delegation.expires_at.is_(None), Delegation.expires_at > work.now),
+        literal(DelegationScope.DOCUMENTS.value) == any_(Delegation.scopes),
+    )
+    statement = union_all(
+        select(RECORDS.c.id, RECORDS.c.person_id, literal(False)).where(theirs),
+        select(RECORDS.c.id, Delegation.delegate_person_id, literal(False))
+        .join(Delegation, Delegation.holder_person_id == RECORDS.c.person_id)
+        .where(theirs, *in_force, Delegation.delegate_person_id.is_not(None)),
+        select(CareTeamMember.record_id, CareTeamMember.professional_id, literal(True)).where(
+            CareTeamMember.record_id.in_(record_ids),
+            CareTeamMember.ended_at.is_(None),
+            CareTeamMember.professional_id.is_not(None),
+        ),
+    )
+    for record_id, recipient_id, is_professional in await work.session.execute(statement):
+        found[record_id][is_professional].add(recipient_id)
+    return found

@@ -1,0 +1,51 @@
+"""What the events of documents are to who follows them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from uuid import UUID
+
+from sqlalchemy import select
+
+from carnet.access.deciding import Deciding
+from carnet.access.events import DocumentEventKind
+from carnet.access.facts import DocumentFacts
+from carnet.access.queries import documents
+from carnet.access.rules import Action
+from carnet.documents.tables import Document
+from carnet.people.actor import Actor
+from carnet.store.database import Work
+
+Key = tuple[UUID, DocumentEventKind]
+
+
+async def taken_away(actor: Actor, work: Work, keys: Collection[Key]) -> dict[Key, UUID]:
+    """Return which documents the actor saw until this happened to them, with their records.
+
+    It is decided as if it had not happened: who never saw the document is not told that it went.
+    """
+    ids = {id_ for id_, _ in keys}
+    facts = await documents(work, ids)
+    statement = select(Document.id, Document.record_id).where(Document.id.in_(ids))
+    record_of = {id_: record_id for id_, record_id in await work.session.execute(statement)}
+    deciding = await Deciding.on(actor, work, set(record_of.values()))
+    found: dict[Key, UUID] = {}
+    for id_, kind in keys:
+        before = _before(facts[id_], kind) if id_ in facts else None
+        if before is not None:
+            decision = deciding.decide(Action.READ_DOCUMENT, record_of[id_], before)
+            if decision.is_allowed:
+                found[id_, kind] = record_of[id_]
+    return found
+
+
+def _before(document: DocumentFacts, kind: DocumentEventKind) -> DocumentFacts | None:
+    match kind:
+        case DocumentEventKind.DELETED:
+            return replace(document, status="CURRENT")
+        case DocumentEventKind.MASKED:
+            return replace(document, is_masked=False)
+        case DocumentEventKind.HIDDEN:
+            return replace(document, is_hidden_from_representatives=False)
+    return None

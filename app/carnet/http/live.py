@@ -1,0 +1,46 @@
+"""What stays open: the hub of subscriptions, and the sockets and event streams it speaks to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from uuid import UUID
+
+from carnet.http.connections import Connections
+from carnet.http.services import Services
+from carnet.http.sockets import GraphQLSocket, Sockets
+from carnet.store.tails import Tails
+from carnet_graphql.subscriptions.hub import Hub
+from carnet_graphql.subscriptions.operation import Operations
+
+
+class Live:
+    """One for each process."""
+
+    def __init__(self, services: Services) -> None:
+        self._database = services.database
+        self.tails = Tails(services.database)
+        self.connections = Connections(services.settings)
+        self.operations = Operations(services.schema)
+        self.hub = Hub(services.schema, services.database, services.context, self.tails)
+        self.sockets = Sockets(services, self.hub, self.operations, self.connections)
+        self.socket_protocol = partial(GraphQLSocket, self.sockets)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Follow, and look after what is open, while the block runs."""
+        async with AsyncExitStack() as running:
+            await running.enter_async_context(self.hub.running())
+            await running.enter_async_context(self.sockets.running())
+            self._database.on_grown = self._grown
+            yield
+
+    def drain(self) -> None:
+        """Send everybody away, to come back to another server."""
+        self.hub.drain()
+        for socket in list(self.sockets.open):
+            socket.stop()
+
+    def _grown(self, ends: Mapping[UUID, int]) -> None:
+        self.tails.grown(ends)

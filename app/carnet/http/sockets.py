@@ -1,0 +1,527 @@
+"""GraphQL over WebSocket: graphql-transport-ws, one small protocol object for each socket.
+
+Uvicorn hands a connection that asks for an upgrade to `GraphQLSocket`, past ASGI: an idle
+subscriber then costs no task, no queue and no timer of its own, and an event is one write. The
+handshake and the frames that come in are `websockets`' (its half without I/O).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+from graphql import GraphQLError, OperationType
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from carnet.errors import RateLimited, Refusal, Unauthenticated, ValidationFailed
+from carnet.http import messages
+from carnet.http.connections import Connections
+from carnet.http.guards import client_address, is_own_origin, trusted_networks
+from carnet.http.messages import SUBPROTOCOL, CloseCode
+from carnet.http.requests import GraphQLRequest
+from carnet.http.services import TOKEN_LIMIT, Services, new_correlation_id
+from carnet.people.actor import Actor, Anonymous
+from carnet_graphql.masking import log_failure, mask_all
+from carnet_graphql.subscriptions.group import Member
+from carnet_graphql.subscriptions.hub import Hub
+from carnet_graphql.subscriptions.operation import Operations
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+PATH = "/graphql"
+OPERATIONS_LIMIT = 100  # under way on one socket
+ID_LIMIT = 200  # characters of an operation's id
+PING = b"\x89\x00"
+
+_quiet = logging.getLogger("carnet.websockets")  # what a client sends is not ours to log
+_quiet.disabled = True
+
+
+class Sockets:
+    """All sockets of one process: what they share, and what is done to all of them."""
+
+    def __init__(
+        self,
+        services: Services,
+        hub: Hub,
+        operations: Operations,
+        connections: Connections,
+        *,
+        init_timeout: float = 5,
+        keep_alive: float = 15,
+        close_timeout: float = 2,
+    ) -> None:
+        self.services = services
+        self.hub = hub
+        self.operations = operations
+        self.connections = connections
+        self.trusted = trusted_networks(services.settings.trusted_proxies)
+        self.init_timeout = init_timeout  # seconds from the handshake to connection_init
+        self.keep_alive = keep_alive  # seconds between pings; who answers none of two is gone
+        self.close_timeout = close_timeout  # seconds that a client has to answer a close
+        self.open: set[GraphQLSocket] = set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Look after the sockets while the block runs."""
+        tasks = [asyncio.create_task(self._ping()), asyncio.create_task(self._time_out())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    async def _ping(self) -> None:
+        """Ping every socket once in an interval, spread over it, and drop the silent."""
+        while True:
+            due = list(self.open)
+            slices = max(1, min(len(due), 50))
+            for start in range(slices):
+                for socket in due[start::slices]:
+                    socket.ping()
+                await asyncio.sleep(self.keep_alive / slices)
+
+    async def _time_out(self) -> None:
+        while True:
+            await asyncio.sleep(min(1.0, self.init_timeout / 4))
+            latest = monotonic() - self.init_timeout
+            for socket in [each for each in self.open if not each.is_acknowledged]:
+                if socket.opened_at < latest:
+                    socket.close(
+                        CloseCode.INITIALISATION_TIMEOUT, "Connection initialisation timeout"
+                    )
+
+
+class SocketOperation:
+    """One operation of a socket; the sink of its subscription."""
+
+    __slots__ = ("id", "member", "prefix", "socket", "task")
+
+    def __init__(self, socket: GraphQLSocket, operation_id: str) -> None:
+        self.socket = socket
+        self.id = operation_id
+        self.prefix = messages.next_prefix(operation_id)
+        self.member: Member | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def send(self, payloads: Sequence[bytes]) -> bool:
+        """Write results; see `carnet_graphql.subscriptions.group.Sink`."""
+        return self.socket.write_results(self.prefix, payloads)
+
+    async def ready(self) -> None:
+        """Wait until the client takes more."""
+        await self.socket.writable()
+
+    def end(self, errors: Sequence[GraphQLError]) -> None:
+        """Tell the client that this is over, or, where the session is, that all is."""
+        self.member = None
+        codes = {(error.extensions or {}).get("code") for error in errors}
+        if "SERVER_STOPPING" in codes:  # not an end of the subscription: clients take it up again
+            self.socket.stop()
+            return
+        self.socket.finish(self, messages.error(self.id, errors) if errors else None)
+        if "UNAUTHENTICATED" in codes and not isinstance(self.socket.actor, Anonymous):
+            self.socket.close(CloseCode.UNAUTHORIZED, "The session is over")
+
+    def cancel(self) -> None:
+        """End from the client's side."""
+        if self.task is not None:
+            self.task.cancel()
+        if self.member is not None:
+            self.member.leave()
+            self.member = None
+
+
+class GraphQLSocket(asyncio.Protocol):
+    """One socket. Uvicorn makes it with the arguments of its own protocols."""
+
+    __slots__ = (
+        "_address",
+        "_closing",
+        "_connections",
+        "_drained",
+        "_frames",
+        "_heard",
+        "_is_counted",
+        "_is_text",
+        "_operations",
+        "_peer",
+        "_sockets",
+        "_token",
+        "_transport",
+        "_ws",
+        "actor",
+        "is_acknowledged",
+        "is_initialised",
+        "is_lost",
+        "is_paused",
+        "opened_at",
+        "starting",
+    )
+
+    def __init__(
+        self,
+        sockets: Sockets,
+        *,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+    ) -> None:
+        self._sockets = sockets
+        self._connections = cast("set[Any]", server_state.connections)
+        self._ws = ServerProtocol(
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            select_subprotocol=_select_subprotocol,
+            max_size=sockets.services.settings.request_limit_bytes,
+            logger=_quiet,
+        )
+        self._transport = cast(asyncio.Transport, None)
+        self._peer: Any = None
+        self._address = ""
+        self._token: str | None = None
+        self._frames: list[bytes] | None = None
+        self._is_text = True
+        self._is_counted = False
+        self._heard = True
+        self._drained: asyncio.Future[None] | None = None
+        self._closing: asyncio.TimerHandle | None = None
+        self._operations: dict[str, SocketOperation] | None = None
+        self.starting: asyncio.Task[None] | None = None
+        self.actor: Actor = Anonymous()
+        self.opened_at = monotonic()
+        self.is_initialised = self.is_acknowledged = False
+        self.is_paused = self.is_lost = False
+
+    # --- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection over from HTTP."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._peer = transport.get_extra_info("peername")
+        self._connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; nothing that they may hold raises."""
+        self._heard = True
+        self._ws.receive_data(data)
+        for event in self._ws.events_received():
+            if isinstance(event, Request):
+                self._shake_hands(event)
+            elif isinstance(event, Frame):
+                self._take_frame(event)
+        self._flush()
+
+    def eof_received(self) -> None:
+        """Take the end of what the client sends."""
+        self._ws.receive_eof()
+        self._flush()
+
+    def pause_writing(self) -> None:
+        """The client does not read: take nothing more from it, and send nothing more."""
+        self.is_paused = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self.is_paused = False
+        if not self.is_lost and not self._transport.is_closing():
+            self._transport.resume_reading()
+        self._release()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget everything of this socket."""
+        self.is_lost = True
+        self._connections.discard(self)
+        self._sockets.open.discard(self)
+        if self._closing is not None:
+            self._closing.cancel()
+        if self.starting is not None:
+            self.starting.cancel()
+        for operation in list((self._operations or {}).values()):
+            operation.cancel()
+        self._operations = None
+        if self._is_counted:
+            self._sockets.connections.leave(self._address)
+            if self.is_acknowledged:
+                self._sockets.connections.leave_as(self.actor)
+        self._release()
+
+    def shutdown(self) -> None:
+        """Close because the server stops; uvicorn calls it."""
+        self.stop()
+
+    # --- for operations and `Sockets`
+
+    def write_results(self, prefix: bytes, payloads: Sequence[bytes]) -> bool:
+        """Write results, in one write; false asks to wait for `writable` before the next."""
+        if self.is_lost or self._closing is not None:
+            return True
+        frames: list[bytes] = []
+        for payload in payloads:
+            frames += messages.frame_head(len(prefix) + len(payload) + 1), prefix, payload, b"}"
+        self._transport.write(b"".join(frames))
+        return not self.is_paused
+
+    async def writable(self) -> None:
+        """Wait until the client reads."""
+        while self.is_paused and not self.is_lost:
+            if self._drained is None:
+                self._drained = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._drained)
+
+    def finish(self, operation: SocketOperation, message: bytes | None) -> None:
+        """Drop an operation that is over, with a message about it or with ``complete``."""
+        if self._operations is not None and self._operations.get(operation.id) is operation:
+            del self._operations[operation.id]
+            self._write(message or messages.complete(operation.id))
+
+    def ping(self) -> None:
+        """See whether the client is still there; one that was silent since the last ping is not."""
+        if self._closing is not None:
+            return
+        if not self._heard:
+            self._transport.abort()
+            return
+        self._heard = False
+        if not self.is_paused:
+            self._transport.write(PING)
+
+    def stop(self) -> None:
+        """Close so that the client comes back, to this or to another server."""
+        self.close(CloseCode.SERVICE_RESTART, "The server is stopping")
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Close with a code, and without more words if the client does not answer."""
+        if self.is_lost or self._closing is not None:
+            return
+        timeout = self._sockets.close_timeout
+        self._closing = asyncio.get_running_loop().call_later(timeout, self._transport.abort)
+        if self._ws.state is State.OPEN:
+            self._ws.send_close(code, reason)
+            self._flush()
+        else:
+            self._transport.close()
+        for operation in list((self._operations or {}).values()):
+            operation.cancel()
+        self._operations = None
+
+    # --- the handshake
+
+    def _shake_hands(self, request: Request) -> None:
+        headers = [
+            (name.lower().encode(), value.encode("latin-1", "replace"))
+            for name, value in request.headers.raw_items()
+        ]
+        scope = {"client": self._peer if isinstance(self._peer, tuple) else None}
+        scope["headers"] = headers  # type: ignore[assignment]
+        self._address = client_address(scope, self._sockets.trusted)
+        refused = self._refusal(request)
+        response = self._ws.reject(*refused) if refused else self._ws.accept(request)
+        self._ws.send_response(response)
+        self._flush()
+        if self._ws.state is not State.OPEN:
+            return
+        self.opened_at = monotonic()
+        self._sockets.open.add(self)
+        if self._ws.subprotocol != SUBPROTOCOL:
+            self.close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable")
+        given = request.headers.get_all("Authorization")
+        if len(given) == 1 and given[0][:7].lower() == "bearer ":
+            self._token = given[0][7:].strip()
+
+    def _refusal(self, request: Request) -> tuple[int, str] | None:
+        if request.path.partition("?")[0] != PATH:
+            return 404, "GraphQL is at /graphql.\n"
+        origins = request.headers.get_all("Origin")
+        allowed = self._sockets.services.settings.allowed_origins
+        host = request.headers.get("Host", "")
+        if any(not is_own_origin(origin, host) and origin not in allowed for origin in origins):
+            return 403, "Pages of this origin may not connect.\n"
+        try:
+            self._sockets.connections.enter(self._address)
+        except RateLimited:
+            return 429, "Too many connections from this address.\n"
+        self._is_counted = True
+        return None
+
+    # --- frames and messages
+
+    def _take_frame(self, frame: Frame) -> None:
+        if self._closing is not None:
+            return
+        match frame.opcode:
+            case Opcode.TEXT | Opcode.BINARY:
+                self._is_text = frame.opcode is Opcode.TEXT
+                self._frames = [bytes(frame.data)]
+            case Opcode.CONT if self._frames is not None:
+                self._frames.append(bytes(frame.data))
+            case _:
+                return  # pings and closes are answered below us
+        if frame.fin and self._frames is not None:
+            whole, self._frames = b"".join(self._frames), None
+            try:
+                self._take_message(whole if self._is_text else b"")
+            except ValueError:
+                self.close(CloseCode.BAD_REQUEST, "Invalid message")
+
+    def _take_message(self, text: bytes) -> None:
+        message = orjson.loads(text)
+        if not isinstance(message, dict):
+            raise ValueError
+        payload = message.get("payload")
+        match message.get("type"):
+            case "connection_init":
+                self._initialise(payload)
+            case "ping" if isinstance(payload, dict | None):
+                self._write(messages.pong(payload))
+            case "pong" if isinstance(payload, dict | None):
+                pass
+            case "subscribe":
+                self._subscribe(message.get("id"), payload)
+            case "complete" if isinstance(message.get("id"), str):
+                found = (self._operations or {}).pop(message["id"], None)
+                if found is not None:
+                    found.cancel()
+            case _:
+                raise ValueError
+
+    def _initialise(self, payload: object) -> None:
+        if self.is_initialised:
+            self.close(CloseCode.TOO_MANY, "Too many initialisation requests")
+            return
+        if not isinstance(payload, dict | None):
+            raise ValueError
+        self.is_initialised = True
+        try:
+            self._token = messages.token_of(payload) or self._token
+        except ValueError:
+            self.close(CloseCode.FORBIDDEN, "Send Authorization: Bearer and a token")
+            return
+        self.starting = asyncio.create_task(self._acknowledge())
+
+    async def _acknowledge(self) -> None:
+        try:
+            self.actor = await self._authenticated()
+            self._sockets.connections.enter_as(self.actor)
+        except RateLimited as error:
+            self.close(CloseCode.TOO_MANY, error.message)
+        except Refusal as error:
+            self.close(CloseCode.FORBIDDEN, error.message)
+        except Exception as error:
+            log_failure(error, new_correlation_id())
+            self.close(CloseCode.INTERNAL, "Something went wrong")
+        else:
+            self.is_acknowledged = True
+            self._write(messages.CONNECTION_ACK)
+        finally:
+            self.starting = None
+
+    async def _authenticated(self) -> Actor:
+        """Return who the token stands for now."""
+        if self._token is None:
+            return Anonymous()
+        if len(self._token) > TOKEN_LIMIT:
+            raise Unauthenticated()
+        services = self._sockets.services
+        return await services.authenticate(services.database, self._token, self._address)
+
+    def _subscribe(self, operation_id: object, payload: object) -> None:
+        if not isinstance(operation_id, str) or not 0 < len(operation_id) <= ID_LIMIT:
+            raise ValueError
+        if not self.is_acknowledged:
+            self.close(CloseCode.UNAUTHORIZED, "Unauthorized")
+            return
+        if self._operations is None:
+            self._operations = {}
+        if operation_id in self._operations:
+            self.close(CloseCode.SUBSCRIBER_EXISTS, "Subscriber for this id already exists")
+            return
+        try:
+            request = GraphQLRequest.of(payload)
+            if len(self._operations) >= OPERATIONS_LIMIT:
+                raise RateLimited(f"At most {OPERATIONS_LIMIT} at once.", retry_after=1)
+        except ValidationFailed as error:
+            self.close(CloseCode.BAD_REQUEST, error.message)
+            return
+        except RateLimited as error:
+            self._write(messages.error(operation_id, _masked(error)))
+            return
+        operation = self._operations[operation_id] = SocketOperation(self, operation_id)
+        operation.task = asyncio.create_task(self._run(operation, request))
+
+    async def _run(self, operation: SocketOperation, request: GraphQLRequest) -> None:
+        sockets = self._sockets
+        try:
+            actor = await self._authenticated()
+            found = sockets.operations.read(request.query, request.operation_name)
+            if isinstance(found, list):
+                operation.end(mask_all(found, new_correlation_id()) or [])
+            elif found.type is OperationType.SUBSCRIPTION:
+                member = await sockets.hub.subscribe(found, request.variables, actor, operation)
+                if isinstance(member, list):
+                    operation.end(member)
+                else:
+                    operation.member = member
+            else:
+                result = await sockets.services.schema.execute(
+                    request.query,
+                    variable_values=request.variables,
+                    context_value=sockets.services.context(actor, self._address),
+                    operation_name=request.operation_name,
+                )
+                self._answer(operation, result)
+        except Exception as error:
+            operation.end(_masked(error))
+        finally:
+            operation.task = None
+
+    def _answer(self, operation: SocketOperation, result: Any) -> None:
+        body: dict[str, Any] = {"data": result.data}
+        if result.errors:
+            body["errors"] = [error.formatted for error in result.errors]
+        if result.extensions:
+            body["extensions"] = result.extensions
+        operation.send([orjson.dumps(body)])
+        self.finish(operation, None)
+
+    # --- writing
+
+    def _write(self, message: bytes) -> None:
+        if not self.is_lost and self._closing is None:
+            self._transport.write(messages.frame_head(len(message)) + message)
+
+    def _flush(self) -> None:
+        for data in self._ws.data_to_send():
+            if data:
+                self._transport.write(data)
+            else:  # the closing handshake is done, or nothing more can be said
+                self._transport.close()
+
+    def _release(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
+
+
+def _select_subprotocol(
+    _protocol: ServerProtocol, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
+
+
+def _masked(error: Exception) -> list[GraphQLError]:
+    return mask_all([GraphQLError(str(error), original_error=error)], new_correlation_id()) or []

@@ -1,0 +1,62 @@
+"""Cursors of streams: places that a client keeps and hands back, sealed.
+
+A number in the clear would tell a client who skips from 7 to 9 that something happened which they
+may not see, so a cursor is encrypted; being authenticated too, it cannot be made up. It is
+deterministic: the same place is the same cursor, in every process with the same key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from carnet.errors import BadCursor
+from carnet_crypto.encoding import DecodeError, from_base64url, to_base64url
+
+CURSOR_LIMIT = 200  # characters
+_FORM = struct.Struct(">Q8s")  # number, beginning of the event's id
+
+
+class Cursors:
+    """Seals places of streams, under a key that follows from the server's."""
+
+    def __init__(self, server_key: bytes) -> None:
+        key = hashlib.sha512(b"carnet stream cursors v1" + server_key).digest()
+        self._siv = AESSIV(key)
+
+    def seal(self, kind: str, stream_id: UUID, number: int, event_id: UUID | None) -> str:
+        """Return the cursor of a place.
+
+        Args:
+            kind: of the subscription; another does not take it.
+            stream_id: the stream.
+            number: the last number that was seen; 0 before the first.
+            event_id: of the event there; None where there is none, or where it is not kept.
+        """
+        place = _FORM.pack(number, mark_of(event_id))
+        sealed = self._siv.encrypt(place, [kind.encode(), stream_id.bytes])
+        return to_base64url(sealed)
+
+    def open(self, kind: str, stream_id: UUID, cursor: str) -> tuple[int, bytes]:
+        """Return the number and the mark of the event there, all zero where there is none.
+
+        Raises:
+            BadCursor: not a cursor of this subscription to this stream.
+        """
+        try:
+            if len(cursor) > CURSOR_LIMIT:
+                raise BadCursor(path=("after",))
+            plain = self._siv.decrypt(from_base64url(cursor), [kind.encode(), stream_id.bytes])
+            number, mark = _FORM.unpack(plain)
+        except (DecodeError, InvalidTag, ValueError, struct.error):
+            raise BadCursor(path=("after",)) from None
+        return number, mark
+
+
+def mark_of(event_id: UUID | None) -> bytes:
+    """Return what a cursor keeps of an event's id: the random half of a UUIDv7."""
+    return event_id.bytes[8:] if event_id else bytes(8)

@@ -1,0 +1,234 @@
+"""All subscriptions of one process: who follows what, and when rights are asked for anew.
+
+A right that is taken away is told in the streams of the record and of the account, as a hint
+(`carnet.store.events.ACCESS_CHANGED`); one that ends by itself is known when it is given
+(`Group.until`). Every event is decided on when it is told, whatever anybody said; and every group
+is asked after once a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from inspect import isawaitable
+from time import monotonic
+from typing import Any, cast
+from uuid import UUID
+
+from graphql import ExecutionResult, GraphQLError
+from graphql.execution import Executor, create_source_event_stream
+
+from carnet.errors import AccessDenied, CursorExpired, ServerStopping, Unauthenticated
+from carnet.people.actor import Actor, Anonymous, Publisher
+from carnet.people.sessions import live_until
+from carnet.store.cursors import mark_of
+from carnet.store.database import Database, Work
+from carnet.store.events import Bounds, ensure_streams
+from carnet.store.tails import EVENT_LOG, Tails
+from carnet_graphql.assembly import CarnetSchema
+from carnet_graphql.context import Context
+from carnet_graphql.masking import mask_all
+from carnet_graphql.subscriptions.group import AccountWatch, Group, Member, Shared, Sink
+from carnet_graphql.subscriptions.operation import Operation
+from carnet_graphql.subscriptions.topic import Follow
+
+TICK = 0.25  # seconds between two looks at rights that end by themselves
+ASKED_EVERY = 60.0  # seconds after which a group is asked after although nothing was heard
+RENDERINGS = 8  # at once: each holds a connection of the pool
+MEMORY_OF_STREAMS = 100_000  # ids of streams that are known to exist
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where a subscription begins."""
+
+    number: int
+    event_id: UUID | None
+    end: int  # of the stream, a moment ago
+    account_end: int  # of the account's
+    until: datetime | None  # when the right to follow may end by itself
+
+
+class Hub:
+    """Follows streams for clients. One for each process."""
+
+    def __init__(
+        self,
+        schema: CarnetSchema,
+        database: Database,
+        new_context: Callable[[Actor], Context],
+        tails: Tails,
+    ) -> None:
+        self.tails = tails
+        self._schema = schema
+        self._database = database
+        self._groups: dict[object, Group] = {}
+        self._watches: dict[Group, AccountWatch] = {}
+        self._ensured: set[UUID] = set()
+        self._is_stopping = False
+        self._shared = Shared(asyncio.Semaphore(RENDERINGS), new_context, self._drop)
+
+    def __len__(self) -> int:
+        """Return how many subscriptions there are."""
+        return sum(len(group.live) + len(group.behind) for group in self._groups.values())
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Follow while the block runs."""
+        ticking = asyncio.create_task(self._tick())
+        try:
+            async with self.tails.running():
+                yield
+        finally:
+            ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticking
+            for group in list(self._groups.values()):
+                group.stop()
+
+    async def subscribe(
+        self, operation: Operation, variables: dict[str, Any] | None, actor: Actor, sink: Sink
+    ) -> Member | list[GraphQLError]:
+        """Begin to follow what an operation selects, or return why not.
+
+        The first thing that the sink gets is what followed the operation's cursor, then
+        `CaughtUp`; all of it after this has returned to the event loop.
+        """
+        context = self._shared.new_context(actor)
+        try:
+            if self._is_stopping:
+                raise ServerStopping()
+            return await self._subscribe(context, operation, variables, actor, sink)
+        except GraphQLError as error:
+            return mask_all([error], context.correlation_id) or []
+        except Exception as error:
+            wrapped = GraphQLError(str(error), original_error=error)
+            return mask_all([wrapped], context.correlation_id) or []
+
+    def drain(self) -> None:
+        """Send everybody away: this process stops."""
+        self._is_stopping = True
+        for group in list(self._groups.values()):
+            group.end(ServerStopping())
+
+    async def _subscribe(
+        self,
+        context: Context,
+        operation: Operation,
+        variables: dict[str, Any] | None,
+        actor: Actor,
+        sink: Sink,
+    ) -> Member | list[GraphQLError]:
+        executor = Executor.build(
+            self._schema._schema,
+            operation.document,
+            context_value=context,
+            raw_variable_values=variables,
+            operation_name=operation.name,
+            hide_suggestions=not self._schema.introspection,
+        )
+        if isinstance(executor, list):
+            return mask_all(executor, context.correlation_id) or []
+        found: Any = create_source_event_stream(executor)
+        if isawaitable(found):
+            found = await found
+        if isinstance(found, ExecutionResult):
+            return mask_all(found.errors, context.correlation_id) or []
+        follow = cast(Follow, found)
+        start = await self._let_in(context, follow)
+        topic = follow.topic
+        key = (topic, actor, operation.text, operation.name, operation.share_key(variables))
+        group = self._groups.get(key)
+        if group is None:
+            group = self._begin(Group(self._shared, actor, topic, executor, key), start)
+        group.until = start.until
+        member = Member(group, sink, start.number, start.event_id)
+        group.add(member)
+        return member
+
+    async def _let_in(self, context: Context, follow: Follow) -> _Start:
+        """Decide whether the actor may follow, and find where they begin.
+
+        Where the streams end is read first: what happens to rights from then on is heard.
+
+        Raises:
+            Refusal: they may not.
+            BadCursor, CursorExpired: there is no such place.
+        """
+        actor, topic = context.actor, follow.topic
+        if isinstance(actor, Anonymous):
+            raise Unauthenticated()
+        if isinstance(actor, Publisher):
+            raise AccessDenied("access.no-role")
+        needed = {actor.account_id}
+        if topic.source is EVENT_LOG:
+            needed.add(topic.stream_id)
+        await self._ensure(needed)
+        async with self._database.read() as work:
+            ends = await topic.source.bounds(work, [topic.stream_id])
+            bounds = ends.get(topic.stream_id, Bounds(0, 0))
+            account = (await EVENT_LOG.bounds(work, [actor.account_id]))[actor.account_id]
+            ends_at = await live_until(work, actor)
+            number, event_id = await self._place(work, context, follow, bounds)
+        may_end_at = await topic.standing(context)
+        await topic.open(context)
+        await context.settle()
+        until = min((at for at in (ends_at, may_end_at) if at is not None), default=None)
+        return _Start(number, event_id, bounds.last_number, account.last_number, until)
+
+    async def _place(
+        self, work: Work, context: Context, follow: Follow, bounds: Bounds
+    ) -> tuple[int, UUID | None]:
+        topic = follow.topic
+        if follow.after is None:
+            number = bounds.last_number
+            return number, await topic.source.id_at(work, topic.stream_id, number)
+        number, mark = context.cursors.open(topic.kind, topic.stream_id, follow.after)
+        if not bounds.pruned_to <= number <= bounds.last_number:
+            raise CursorExpired(path=("after",))
+        event_id = await topic.source.id_at(work, topic.stream_id, number)
+        if event_id is not None and mark != mark_of(event_id):
+            raise CursorExpired(path=("after",))  # the stream went another way since
+        return number, event_id
+
+    async def _ensure(self, stream_ids: set[UUID]) -> None:
+        """Make the streams exist, once for each in this process."""
+        missing = stream_ids - self._ensured
+        if not missing:
+            return
+        async with self._database.write() as work:
+            await ensure_streams(work, missing)
+        if len(self._ensured) > MEMORY_OF_STREAMS:
+            self._ensured.clear()
+        self._ensured |= missing
+
+    def _begin(self, group: Group, start: _Start) -> Group:
+        topic = group.topic
+        tail = self.tails.follow(topic.source, topic.stream_id, start.end, group)
+        group.tail, group.position = tail, tail.position
+        watch = self._watches[group] = AccountWatch(group)
+        account_id = cast(Any, group.actor).account_id
+        group.account = self.tails.follow(EVENT_LOG, account_id, start.account_end, watch)
+        self._groups[group.key] = group
+        return group
+
+    def _drop(self, group: Group) -> None:
+        if self._groups.get(group.key) is group:
+            del self._groups[group.key]
+        watch = self._watches.pop(group, None)
+        if watch is not None and group.tail is not None and group.account is not None:
+            self.tails.leave(group.tail, group)
+            self.tails.leave(group.account, watch)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            now, heard = self._database.clock.now(), monotonic()
+            for group in list(self._groups.values()):
+                is_due = group.until is not None and now >= group.until
+                if is_due or heard - group.checked_at > ASKED_EVERY:
+                    group.checked_at = heard
+                    group.doubt()

@@ -1,0 +1,90 @@
+"""Operations of a streaming transport: parsed and checked once, whoever sends them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    OperationType,
+    VariableNode,
+    get_operation_ast,
+    parse,
+)
+from graphql.language import FieldNode
+
+from carnet_graphql.assembly import CarnetSchema
+from carnet_graphql.limits import TOKEN_LIMIT, check
+
+CACHED = 256  # operations; a front end has some dozens
+AFTER = "after"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A checked document with the operation to run.
+
+    ``own`` names the variables in which otherwise equal subscriptions of clients may differ: the
+    one for ``after``, unless something else uses it too.
+    """
+
+    text: str
+    name: str | None
+    document: DocumentNode
+    type: OperationType
+    own: str | None
+
+    def share_key(self, variables: dict[str, Any] | None) -> bytes:
+        """Return what is the same for clients who select the same."""
+        shared = {key: value for key, value in (variables or {}).items() if key != self.own}
+        return orjson.dumps(shared, option=orjson.OPT_SORT_KEYS)
+
+
+class Operations:
+    """Parses and checks, and remembers what was right."""
+
+    def __init__(self, schema: CarnetSchema) -> None:
+        self.schema = schema
+        self._known: OrderedDict[tuple[str, str | None], Operation] = OrderedDict()
+
+    def read(self, text: str, name: str | None) -> Operation | list[GraphQLError]:
+        """Return the operation, or what is wrong with it."""
+        key = text, name
+        known = self._known.get(key)
+        if known is not None:
+            self._known.move_to_end(key)
+            return known
+        try:
+            document = parse(text, max_tokens=TOKEN_LIMIT)
+        except GraphQLError as error:
+            return [error]
+        errors = check(self.schema._schema, document, name, introspection=self.schema.introspection)
+        if errors:
+            return errors
+        found = get_operation_ast(document, name)
+        if found is None:
+            return [GraphQLError("There is no operation of that name.")]
+        own = None
+        if found.operation is OperationType.SUBSCRIPTION:
+            own = _variable_for_after(text, found.selection_set.selections[0])
+        operation = Operation(text, name, document, found.operation, own)
+        self._known[key] = operation
+        if len(self._known) > CACHED:
+            self._known.popitem(last=False)
+        return operation
+
+
+def _variable_for_after(text: str, root: Any) -> str | None:
+    """Return the variable of the root field's ``after``, if nothing else can be using it."""
+    if not isinstance(root, FieldNode):
+        return None
+    for argument in root.arguments or ():
+        if argument.name.value == AFTER and isinstance(argument.value, VariableNode):
+            name = argument.value.name.value
+            if text.count("$" + name) == 2:  # where it is declared, and here
+                return name
+    return None
