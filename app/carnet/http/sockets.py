@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 PATH = "/graphql"
 OPERATIONS_LIMIT = 100  # under way on one socket
+FRESH = 60  # seconds for which a token that was looked at serves subscriptions
 ID_LIMIT = 200  # characters of an operation's id
 PING = b"\x89\x00"
 
@@ -151,6 +152,7 @@ class GraphQLSocket(asyncio.Protocol):
 
     __slots__ = (
         "_address",
+        "_authenticated_at",
         "_closing",
         "_connections",
         "_drained",
@@ -193,6 +195,7 @@ class GraphQLSocket(asyncio.Protocol):
         self._peer: Any = None
         self._address = ""
         self._token: str | None = None
+        self._authenticated_at = 0.0
         self._frames: list[bytes] | None = None
         self._is_text = True
         self._is_counted = False
@@ -437,7 +440,9 @@ class GraphQLSocket(asyncio.Protocol):
         if len(self._token) > TOKEN_LIMIT:
             raise Unauthenticated()
         services = self._sockets.services
-        return await services.authenticate(services.database, self._token, self._address)
+        actor = await services.authenticate(services.database, self._token, self._address)
+        self._authenticated_at = monotonic()
+        return actor
 
     def _subscribe(self, operation_id: object, payload: object) -> None:
         if not isinstance(operation_id, str) or not 0 < len(operation_id) <= ID_LIMIT:
@@ -466,12 +471,17 @@ class GraphQLSocket(asyncio.Protocol):
     async def _run(self, operation: SocketOperation, request: GraphQLRequest) -> None:
         sockets = self._sockets
         try:
-            actor = await self._authenticated()
             found = sockets.operations.read(request.query, request.operation_name)
             if isinstance(found, list):
                 operation.end(mask_all(found, new_correlation_id()) or [])
-            elif found.type is OperationType.SUBSCRIPTION:
-                member = await sockets.hub.subscribe(found, request.variables, actor, operation)
+                return
+            # The hub sees to it that the session of a subscription lives. Now and then the token
+            # is looked at all the same, so that subscribing counts as use.
+            is_fresh = monotonic() < self._authenticated_at + FRESH
+            if found.type is not OperationType.SUBSCRIPTION or not is_fresh:
+                self.actor = await self._authenticated()
+            if found.type is OperationType.SUBSCRIPTION:
+                member = await sockets.hub.subscribe(found, request.variables, self.actor, operation)
                 if isinstance(member, list):
                     operation.end(member)
                 else:
@@ -480,7 +490,7 @@ class GraphQLSocket(asyncio.Protocol):
                 result = await sockets.services.schema.execute(
                     request.query,
                     variable_values=request.variables,
-                    context_value=sockets.services.context(actor, self._address),
+                    context_value=sockets.services.context(self.actor, self._address),
                     operation_name=request.operation_name,
                 )
                 self._answer(operation, result)

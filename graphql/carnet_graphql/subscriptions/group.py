@@ -109,6 +109,11 @@ class Group:
         self._task: asyncio.Task[None] | None = None
         self._caught_up: tuple[int, bytes] | None = None
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether its place is known in full, and nothing was heard of its right to follow."""
+        return not self._is_stale and (self.event_id is not None or self.position == 0)
+
     # --- what happens to it
 
     def poke(self) -> None:

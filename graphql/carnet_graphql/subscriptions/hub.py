@@ -138,14 +138,19 @@ class Hub:
         if isinstance(found, ExecutionResult):
             return mask_all(found.errors, context.correlation_id) or []
         follow = cast(Follow, found)
-        start = await self._let_in(context, follow)
         topic = follow.topic
         key = (topic, actor, operation.text, operation.name, operation.share_key(variables))
         group = self._groups.get(key)
-        if group is None:
-            group = self._begin(Group(self._shared, actor, topic, executor, key), start)
-        group.until = start.until
-        member = Member(group, sink, start.number, start.event_id)
+        if follow.after is None and group is not None and group.is_sure:
+            # Who follows the same in the same session was let in, and would have been sent away.
+            member = Member(group, sink, int(group.position), group.event_id)
+        else:
+            start = await self._let_in(context, follow)
+            group = self._groups.get(key)
+            if group is None:
+                group = self._begin(Group(self._shared, actor, topic, executor, key), start)
+            group.until = start.until
+            member = Member(group, sink, start.number, start.event_id)
         group.add(member)
         return member
 
@@ -209,6 +214,8 @@ class Hub:
         topic = group.topic
         tail = self.tails.follow(topic.source, topic.stream_id, start.end, group)
         group.tail, group.position = tail, tail.position
+        if start.number == tail.position:
+            group.event_id = start.event_id
         watch = self._watches[group] = AccountWatch(group)
         account_id = cast(Any, group.actor).account_id
         group.account = self.tails.follow(EVENT_LOG, account_id, start.account_end, watch)
