@@ -20,6 +20,7 @@ from carnet.exports import jobs as exports
 from carnet.records import transitions
 from carnet.records.transitions import Eraser
 from carnet.statistics import folding
+from carnet.store import events
 from carnet.store.database import Database
 from carnet.store.jobs import Handler, ensure
 
@@ -38,6 +39,7 @@ RECURRING = (
     folding.JOB,
     volume.PRUNE_JOB,
     technical.FORGET_JOB,
+    events.PRUNE_JOB,
 )
 """Jobs that are always in the queue."""
 
@@ -53,6 +55,7 @@ def handlers(opened: Workspace) -> dict[str, Handler]:
         folding.JOB: folding.run,
         volume.PRUNE_JOB: volume.prune,
         technical.FORGET_JOB: technical.forget,
+        events.PRUNE_JOB: events.prune,
         **exports.handlers(opened.blobs, opened.signer.public_key),
         transitions.JOB: _transitions,
         announcements.JOB: _announcements,
