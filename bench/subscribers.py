@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -119,6 +120,7 @@ class Crowd:
         self.is_closing = False
         self._goal = 0
         self._reached = asyncio.Event()
+        self._first: asyncio.Future[float] | None = None
 
     async def grow(self, count: int, at_once: int = 50) -> None:
         """Open so many more sockets."""
@@ -138,6 +140,8 @@ class Crowd:
 
     def arrived(self, member: Subscriber, count: int) -> None:
         self.total += count
+        if self._first is not None and not self._first.done():
+            self._first.set_result(member.arrived_at)
         if self._goal and self.total >= self._goal:
             self._reached.set()
 
@@ -151,6 +155,30 @@ class Crowd:
         async with asyncio.timeout(within):
             await self._reached.wait()
         self._goal = 0
+
+    async def first_arrival(self) -> float:
+        """Wait for the next frame, and return when it came."""
+        self._first = asyncio.get_running_loop().create_future()
+        return await self._first
+
+    async def reached_by_all(self, count: int, within: float = 300) -> None:
+        """Wait until every member has had so many frames."""
+        deadline = perf_counter() + within
+        while any(member.count < count for member in self.members):
+            assert perf_counter() < deadline, "they were not all told"
+            await asyncio.sleep(0.01)
+
+    async def settle(self, publish: Callable[[int], Awaitable[float]]) -> None:
+        """Wait until everybody follows: publish now and then until each was told something."""
+        deadline = perf_counter() + 300
+        while any(member.count == 0 for member in self.members):
+            assert perf_counter() < deadline, "they do not all follow"
+            await publish(1)
+            await asyncio.sleep(0.5)
+        quiet = -1
+        while quiet != self.total:
+            quiet = self.total
+            await asyncio.sleep(0.5)
 
     async def close(self) -> None:
         self.is_closing = True

@@ -58,6 +58,17 @@ class ErrorCode(Enum):
         "CONFLICT",
         description="It was changed meanwhile, or the idempotency key was used for something else.",
     )
+    CURSOR_EXPIRED = strawberry.enum_value(
+        "CURSOR_EXPIRED",
+        description="A place in a stream that is no longer kept: subscribe without it, then read"
+        " again.",
+    )
+    ACCESS_ENDED = strawberry.enum_value(
+        "ACCESS_ENDED", description="What you followed is no longer yours to see."
+    )
+    SERVER_STOPPING = strawberry.enum_value(
+        "SERVER_STOPPING", description="Reconnect, and go on from your last cursor."
+    )
     RIGHTS_CHANGED = strawberry.enum_value(
         "RIGHTS_CHANGED", description="A right was lost while this was read; ask again."
     )

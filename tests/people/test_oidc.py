@@ -202,7 +202,9 @@ async def test_a_good_token_acts_as_the_linked_patient(
         patient_token(database, aud=["other", "carnet"]),
         patient_token(database, exp=now(database) - 20),  # within the leeway
     ):
-        assert await authenticate(database, token, HERE, providers=providers) == expected
+        actor = await authenticate(database, token, HERE, providers=providers)
+        assert isinstance(actor, Patient) and actor.expires_at is not None
+        assert replace(actor, expires_at=None) == expected
     assert server.hits == 1
     with pytest.raises(Unauthenticated):
         await authenticate(database, patient_token(database), HERE)  # none is trusted

@@ -115,7 +115,7 @@ async def _serve(settings: Settings, listening: Any, stopper: Stopper, *, is_dem
         if is_demo:
             await fill(opened)
         async with application(opened) as app, upkeep(opened):
-            await serve_until_stopped(app, listening, stopper, announce)
+            await serve_until_stopped(app, listening, stopper, announce, app.state.live)
     click.echo("Carnet has stopped.", err=True)
 
 

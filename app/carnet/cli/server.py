@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from carnet.cli.faults import explain
 from carnet.errors import UserMistake
@@ -95,14 +95,18 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(
-    app: Starlette, listening: socket.socket, stopper: Stopper, announce: Callable[[], None]
+    app: ASGIApp,
+    listening: socket.socket,
+    stopper: Stopper,
+    announce: Callable[[], None],
+    live: Live | None = None,
 ) -> None:
     """Serve until the stopper hears a signal, then close the application and the socket.
 
     Args:
         announce: called once, when requests are being answered.
+        live: serves sockets, and sends everybody away when the end comes.
     """
-    live: Live = app.state.live
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -114,13 +118,19 @@ async def serve(
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
-        ws=cast(Any, live.socket_protocol),  # called as the protocols it knows are
+        ws=cast(Any, live.socket_protocol)
+        if live
+        else "none",  # called as the protocols it knows are
     )
-    server = _Server(config, announce, live.drain)
+    server = _Server(config, announce, live.drain if live else _nothing_open)
     stopper.server = server
     if stopper.is_stopping:
         server.should_exit = True
     await server.serve(sockets=[listening])
+
+
+def _nothing_open() -> None:
+    """Drain what holds no connection open."""
 
 
 class _Server(uvicorn.Server):

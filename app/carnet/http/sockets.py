@@ -481,7 +481,9 @@ class GraphQLSocket(asyncio.Protocol):
             if found.type is not OperationType.SUBSCRIPTION or not is_fresh:
                 self.actor = await self._authenticated()
             if found.type is OperationType.SUBSCRIPTION:
-                member = await sockets.hub.subscribe(found, request.variables, self.actor, operation)
+                member = await sockets.hub.subscribe(
+                    found, request.variables, self.actor, operation
+                )
                 if isinstance(member, list):
                     operation.end(member)
                 else:
