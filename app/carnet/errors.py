@@ -14,6 +14,7 @@ CarnetError
 │   ├── CursorExpired        a place in a stream that is no longer kept, or never was
 │   ├── AccessEnded          what was being followed is no longer theirs to see
 │   ├── ServerStopping       this server stops; another takes over
+│   ├── Unavailable          the database does not answer just now
 │   ├── RightsChanged        a right was lost between reading and answering
 │   ├── RecordClosed         the record's state allows no such action
 │   ├── RecordNotOpen        the record opens later; ``opens_at`` says when
@@ -127,6 +128,12 @@ class ServerStopping(Refusal):
     """This server is stopping: reconnect, and go on from your last cursor."""
 
     code = "SERVER_STOPPING"
+
+
+class Unavailable(Refusal):
+    """This is out of reach for the moment: come again soon, and go on from your last cursor."""
+
+    code = "UNAVAILABLE"
 
 
 class RightsChanged(Refusal):

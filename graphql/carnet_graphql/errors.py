@@ -69,6 +69,9 @@ class ErrorCode(Enum):
     SERVER_STOPPING = strawberry.enum_value(
         "SERVER_STOPPING", description="Reconnect, and go on from your last cursor."
     )
+    UNAVAILABLE = strawberry.enum_value(
+        "UNAVAILABLE", description="Come again soon, and go on from your last cursor."
+    )
     RIGHTS_CHANGED = strawberry.enum_value(
         "RIGHTS_CHANGED", description="A right was lost while this was read; ask again."
     )

@@ -28,6 +28,7 @@ STATUSES: dict[type[errors.CarnetError], int] = {
     errors.CursorExpired: 410,
     errors.AccessEnded: 403,
     errors.ServerStopping: 503,
+    errors.Unavailable: 503,
     errors.RecordClosed: 409,
     errors.RecordNotOpen: 409,
     errors.EnrolmentFailed: 401,

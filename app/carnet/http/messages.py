@@ -22,6 +22,7 @@ class CloseCode(IntEnum):
     NORMAL = 1000
     UNSUPPORTED_DATA = 1003
     SERVICE_RESTART = 1012  # come back, to this or another server
+    TRY_AGAIN_LATER = 1013  # the database does not answer
     BAD_REQUEST = 4400
     UNAUTHORIZED = 4401  # no session, or none any more
     FORBIDDEN = 4403  # connection_init was refused

@@ -22,7 +22,13 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from carnet.errors import RateLimited, Refusal, Unauthenticated, ValidationFailed
+from carnet.errors import (
+    RateLimited,
+    Refusal,
+    Unauthenticated,
+    Unavailable,
+    ValidationFailed,
+)
 from carnet.http import messages
 from carnet.http.connections import Connections
 from carnet.http.guards import client_address, is_own_origin, trusted_networks
@@ -30,6 +36,7 @@ from carnet.http.messages import SUBPROTOCOL, CloseCode
 from carnet.http.requests import GraphQLRequest
 from carnet.http.services import TOKEN_LIMIT, Services, new_correlation_id
 from carnet.people.actor import Actor, Anonymous
+from carnet.store.outages import is_outage
 from carnet_graphql.masking import log_failure, mask_all
 from carnet_graphql.subscriptions.group import Member
 from carnet_graphql.subscriptions.hub import Hub
@@ -131,8 +138,12 @@ class SocketOperation:
         """Tell the client that this is over, or, where the session is, that all is."""
         self.member = None
         codes = {(error.extensions or {}).get("code") for error in errors}
-        if "SERVER_STOPPING" in codes:  # not an end of the subscription: clients take it up again
+        # Neither is an end of the subscription: clients come back and take it up again.
+        if "SERVER_STOPPING" in codes:
             self.socket.stop()
+            return
+        if "UNAVAILABLE" in codes:
+            self.socket.close(CloseCode.TRY_AGAIN_LATER, "Come again soon")
             return
         self.socket.finish(self, messages.error(self.id, errors) if errors else None)
         if "UNAUTHENTICATED" in codes and not isinstance(self.socket.actor, Anonymous):
@@ -426,7 +437,10 @@ class GraphQLSocket(asyncio.Protocol):
             self.close(CloseCode.FORBIDDEN, error.message)
         except Exception as error:
             log_failure(error, new_correlation_id())
-            self.close(CloseCode.INTERNAL, "Something went wrong")
+            if is_outage(error):
+                self.close(CloseCode.TRY_AGAIN_LATER, "Come again soon")
+            else:
+                self.close(CloseCode.INTERNAL, "Something went wrong")
         else:
             self.is_acknowledged = True
             self._write(messages.CONNECTION_ACK)
@@ -497,7 +511,7 @@ class GraphQLSocket(asyncio.Protocol):
                 )
                 self._answer(operation, result)
         except Exception as error:
-            operation.end(_masked(error))
+            operation.end(_masked(Unavailable() if is_outage(error) else error))
         finally:
             operation.task = None
 

@@ -105,9 +105,9 @@ class EventStream(Response):
         await self._taken.wait()
 
     def end(self, errors: Sequence[GraphQLError]) -> None:
-        """Say why it ends, but when the server stops: then the client is to come back."""
+        """Say why it ends, but where the client is to come back."""
         codes = {(error.extensions or {}).get("code") for error in errors}
-        if "SERVER_STOPPING" not in codes:
+        if not codes & {"SERVER_STOPPING", "UNAVAILABLE"}:
             if errors:
                 body = {"errors": [error.formatted for error in errors]}
                 self._put(b"event: next\ndata: " + orjson.dumps(body) + b"\n\n")

@@ -30,9 +30,11 @@ from carnet.errors import (
     NotFound,
     Refusal,
     RightsChanged,
+    Unavailable,
 )
 from carnet.people.actor import Actor
 from carnet.people.sessions import live_until
+from carnet.store.outages import is_outage
 from carnet.store.tails import Tail
 from carnet_graphql.context import Context
 from carnet_graphql.masking import log_failure, mask_all
@@ -322,6 +324,10 @@ class Group:
         result = execute_subscription_event(executor)
         if not isinstance(result, ExecutionResult):
             result = await result
+        for error in result.errors or ():
+            cause = error.original_error
+            if cause is not None and is_outage(cause):  # read again, not told
+                raise cause
         body: dict[str, Any] = {"data": result.data}
         errors = mask_all(result.errors, context.correlation_id)
         if errors:
@@ -338,7 +344,7 @@ class Group:
                 raise
             except Exception as error:
                 if attempt == ATTEMPTS:
-                    raise
+                    raise (Unavailable() if is_outage(error) else error) from None
                 if attempt == 1:
                     log_failure(error, self._shared.new_context(self.actor).correlation_id)
             await asyncio.sleep(RETRY * attempt)

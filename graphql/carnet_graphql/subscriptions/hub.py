@@ -21,12 +21,19 @@ from uuid import UUID
 from graphql import ExecutionResult, GraphQLError
 from graphql.execution import Executor, create_source_event_stream
 
-from carnet.errors import AccessDenied, CursorExpired, ServerStopping, Unauthenticated
+from carnet.errors import (
+    AccessDenied,
+    CursorExpired,
+    ServerStopping,
+    Unauthenticated,
+    Unavailable,
+)
 from carnet.people.actor import Actor, Anonymous, Publisher
 from carnet.people.sessions import live_until
 from carnet.store.cursors import mark_of
 from carnet.store.database import Database, Work
 from carnet.store.events import Bounds, ensure_streams
+from carnet.store.outages import is_outage
 from carnet.store.tails import EVENT_LOG, Tails
 from carnet_graphql.assembly import CarnetSchema
 from carnet_graphql.context import Context
@@ -105,7 +112,8 @@ class Hub:
         except GraphQLError as error:
             return mask_all([error], context.correlation_id) or []
         except Exception as error:
-            wrapped = GraphQLError(str(error), original_error=error)
+            reason = Unavailable() if is_outage(error) else error
+            wrapped = GraphQLError(str(reason), original_error=reason)
             return mask_all([wrapped], context.correlation_id) or []
 
     def drain(self) -> None:
