@@ -203,7 +203,12 @@ async def deposit(made: Scene, who: Actor, title: str) -> str:
 
 @asynccontextmanager
 async def serving(
-    database: Database, blobs: BlobStore, settings: Settings | None = None, **timing: float
+    database: Database,
+    blobs: BlobStore,
+    settings: Settings | None = None,
+    *,
+    port: int = 0,
+    **timing: float,
 ) -> AsyncIterator[Served]:
     """Serve on a free port; ``timing`` are attributes of `carnet.http.sockets.Sockets`."""
     actors: dict[str, Actor] = {}
@@ -231,7 +236,7 @@ async def serving(
         assert hasattr(live.sockets, name)
         setattr(live.sockets, name, value)
     config = uvicorn.Config(
-        app, port=0, log_config=None, ws=live.socket_protocol, timeout_graceful_shutdown=3
+        app, port=port, log_config=None, ws=live.socket_protocol, timeout_graceful_shutdown=3
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
