@@ -25,6 +25,7 @@ class Settings:
     mode: Mode = Mode.DEVELOPMENT
     host: str = "127.0.0.1"
     port: int = 8000
+    workers: int = 1  # processes that serve
     data_dir: Path = Path(".carnet")
     database_url: str | None = field(default=None, repr=False)  # None: embedded PostgreSQL
     migration_url: str | None = field(default=None, repr=False)  # the owner's; None: database_url
@@ -33,6 +34,7 @@ class Settings:
     log_key_file: Path | None = None  # signs the journal; None: one under data_dir, development
     oidc_file: Path | None = None  # TOML with trusted identity providers
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
+    broadcast_url: str | None = field(default=None, repr=False)  # None: the database itself
     allowed_origins: tuple[str, ...] = ()  # of pages that may open sockets; its own always may
     sockets_per_address: int = 1000  # a whole hospital may come from one
     sockets_per_user: int = 32  # tabs and devices
@@ -52,6 +54,7 @@ class Settings:
             mode=_mode(env),
             host=env.get("CARNET_HOST", defaults.host),
             port=_number(env, "CARNET_PORT", defaults.port, 1, 65535),
+            workers=_number(env, "CARNET_WORKERS", defaults.workers, 1, 256),
             data_dir=Path(env.get("CARNET_DATA_DIR", defaults.data_dir)).expanduser(),
             database_url=env.get("CARNET_DATABASE_URL") or None,
             migration_url=env.get("CARNET_MIGRATION_URL") or None,
@@ -60,6 +63,7 @@ class Settings:
             log_key_file=_path(env, "CARNET_LOG_KEY_FILE"),
             oidc_file=_path(env, "CARNET_OIDC_FILE"),
             trusted_proxies=tuple(env.get("CARNET_TRUSTED_PROXIES", "").replace(",", " ").split()),
+            broadcast_url=env.get("CARNET_BROADCAST_URL") or None,
             allowed_origins=tuple(env.get("CARNET_ALLOWED_ORIGINS", "").replace(",", " ").split()),
             sockets_per_address=_number(
                 env, "CARNET_SOCKETS_PER_ADDRESS", defaults.sockets_per_address, 1, 10**6

@@ -19,6 +19,7 @@ from carnet.people.passwords import Passwords
 from carnet.people.sessions import authenticate
 from carnet.settings import Mode
 from carnet.store.cursors import Cursors
+from carnet.store.wakeups import broker_url
 from carnet_graphql.schema import schema
 
 
@@ -53,6 +54,7 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
                 *intake.ROUTES,
                 *proofs.ROUTES,
             ],
+            broker=broker_url(settings, opened.database.engine.url),
         )
     finally:
         passwords.close()

@@ -44,6 +44,8 @@ Settings (environment variables):
   CARNET_KEK_FILE          key file that encrypts documents; unset: one in the data folder
   CARNET_LOG_KEY_FILE      key file that signs the journal; unset: one in the data folder
   CARNET_OIDC_FILE         trusted identity providers, TOML
+  CARNET_WORKERS           processes of `carnet serve` [1]
+  CARNET_BROADCAST_URL     what wakes other processes: redis://…; the database unless it is set
   CARNET_ALLOWED_ORIGINS   origins of web pages that may open sockets, beside the server's own
   CARNET_SOCKETS_PER_ADDRESS  open sockets and event streams of one address [1000]
   CARNET_SOCKETS_PER_USER  the same of one user [32]

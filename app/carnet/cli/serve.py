@@ -22,6 +22,7 @@ SERVE_EXAMPLES = """\
 \b
 Examples:
   carnet serve
+  carnet serve --workers 4
   CARNET_DATABASE_URL=postgresql://carnet_server@db/carnet CARNET_MODE=production carnet serve
 """
 DEMO_EXAMPLES = """\
@@ -44,16 +45,33 @@ def address_options(command: F) -> F:
 @click.command(epilog=SERVE_EXAMPLES)
 @address_options
 @click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    help="Serve with so many processes. [CARNET_WORKERS, or 1]",
+)
+@click.option("--worker-socket", type=int, hidden=True)  # what a supervisor hands on
+@click.option(
     "--access-log/--no-access-log",
     default=True,
     help="Write a line of JSON to stderr for each request; it names no person.",
 )
-def serve(host: str | None, port: int | None, access_log: bool) -> None:
+def serve(
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    worker_socket: int | None,
+    access_log: bool,
+) -> None:
     """Serve GraphQL, uploads, downloads and intake until Ctrl-C.
 
     Starts its own PostgreSQL in the data folder unless CARNET_DATABASE_URL names one.
     """
-    _run(_settings(host, port), is_demo=False, has_access_log=access_log)
+    settings = _settings(host, port)
+    if worker_socket is not None:
+        _run_worker(settings, worker_socket, has_access_log=access_log)
+    else:
+        count = workers or settings.workers
+        _run(settings, is_demo=False, has_access_log=access_log, workers=count)
 
 
 @click.command(epilog=DEMO_EXAMPLES)
@@ -74,13 +92,15 @@ def _settings(host: str | None, port: int | None) -> Settings:
     return replace(settings, host=host or settings.host, port=port or settings.port)
 
 
-def _run(settings: Settings, *, is_demo: bool, has_access_log: bool) -> None:
+def _run(settings: Settings, *, is_demo: bool, has_access_log: bool, workers: int = 1) -> None:
     from carnet.cli.server import listen, run_until_stopped
     from carnet.settings import Mode
     from carnet.store.embedded import hold
 
     if is_demo and settings.mode is Mode.PRODUCTION:
         raise UserMistake("The sandbox is not for production; unset CARNET_MODE.")
+    if workers > 1 and (settings.broadcast_url or "").startswith("memory:"):
+        raise UserMistake("CARNET_BROADCAST_URL is memory://, which links no workers.")
     _log_to_stderr(has_access_log)
     with ExitStack() as held:
         if settings.database_url is None:
@@ -88,12 +108,62 @@ def _run(settings: Settings, *, is_demo: bool, has_access_log: bool) -> None:
         listening = held.enter_context(listen(settings.host, settings.port))
 
         async def work(stopper: Stopper) -> None:
-            await _serve(settings, listening, stopper, is_demo=is_demo)
+            starting = "PostgreSQL" if settings.database_url is None else "the database"
+            click.echo(f"Carnet: opening {starting}…", err=True)
+            if workers > 1:
+                log = "--access-log" if has_access_log else "--no-access-log"
+                words = ("--host", settings.host, "--port", str(settings.port), log)
+                await _supervise(settings, listening, stopper, workers, words)
+            else:
+                await _serve(settings, listening, stopper, is_demo=is_demo)
+            click.echo("Carnet has stopped.", err=True)
 
         run_until_stopped(work)
 
 
-async def _serve(settings: Settings, listening: Any, stopper: Stopper, *, is_demo: bool) -> None:
+def _run_worker(settings: Settings, number: int, *, has_access_log: bool) -> None:
+    from socket import socket
+
+    from carnet.cli.server import run_until_stopped
+    from carnet.cli.workers import READY, end_with_supervisor
+
+    _log_to_stderr(has_access_log)
+    with socket(fileno=number) as listening:
+        listening.setblocking(False)
+
+        async def work(stopper: Stopper) -> None:
+            end_with_supervisor(stopper)
+            await _serve(settings, listening, stopper, announcement=READY)
+
+        run_until_stopped(work)
+
+
+async def _supervise(
+    settings: Settings, listening: Any, stopper: Stopper, count: int, words: tuple[str, ...]
+) -> None:
+    from carnet.cli.intake import local_server
+    from carnet.cli.workers import Supervisor
+    from carnet.cli.workspace import workspace
+
+    def announce() -> None:
+        address = local_server(settings)
+        click.echo(f"Carnet serves {address} with {count} workers; Ctrl-C stops it.")
+
+    async with workspace(settings):  # up to date, and kept running, for all of them
+        supervisor = Supervisor(listening, count, words, announce)
+        stopper.server = supervisor
+        if not stopper.is_stopping:
+            await supervisor.run()
+
+
+async def _serve(
+    settings: Settings,
+    listening: Any,
+    stopper: Stopper,
+    *,
+    is_demo: bool = False,
+    announcement: str | None = None,
+) -> None:
     from carnet.cli.application import application
     from carnet.cli.filling import fill
     from carnet.cli.intake import local_server
@@ -104,19 +174,14 @@ async def _serve(settings: Settings, listening: Any, stopper: Stopper, *, is_dem
 
     def announce() -> None:
         address = local_server(settings)
-        if is_demo:
-            click.echo(welcome(address, settings))
-        else:
-            click.echo(f"Carnet serves {address}; Ctrl-C stops it.")
+        said = f"Carnet serves {address}; Ctrl-C stops it."
+        click.echo(announcement or (welcome(address, settings) if is_demo else said))
 
-    starting = "PostgreSQL" if settings.database_url is None else "the database"
-    click.echo(f"Carnet: opening {starting}…", err=True)
     async with workspace(settings) as opened:
         if is_demo:
             await fill(opened)
         async with application(opened) as app, upkeep(opened):
             await serve_until_stopped(app, listening, stopper, announce, app.state.live)
-    click.echo("Carnet has stopped.", err=True)
 
 
 def _log_to_stderr(has_access_log: bool) -> None:

@@ -14,7 +14,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -32,12 +32,19 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: the termin
 T = TypeVar("T")
 
 
+class Stoppable(Protocol):
+    """What serves until it is told to stop: uvicorn's server, or a supervisor of several."""
+
+    should_exit: bool
+    force_exit: bool
+
+
 class Stopper:
     """Hears `SIGNALS` for the process, whatever it is doing."""
 
     def __init__(self) -> None:
         self.is_stopping = False
-        self.server: uvicorn.Server | None = None
+        self.server: Stoppable | None = None
         self.task: asyncio.Task[Any] | None = None
 
     def hear(self) -> None:

@@ -26,12 +26,15 @@ from carnet_graphql.masking import log_failure
 READY_TIMEOUT = 2  # seconds: shorter than the interval at which orchestrators ask
 
 
-def create_app(services: Services, routes: Sequence[BaseRoute] = ()) -> Starlette:
+def create_app(
+    services: Services, routes: Sequence[BaseRoute] = (), *, broker: str = "memory://"
+) -> Starlette:
     """Return the application.
 
     Args:
         services: what it serves from; its pool of connections closes with the application.
         routes: of uploads, content and intake.
+        broker: URL of what links processes; by default there is only this one.
     """
     own: list[BaseRoute] = [
         Route("/graphql", graphql, methods=["GET", "POST"]),
@@ -40,7 +43,7 @@ def create_app(services: Services, routes: Sequence[BaseRoute] = ()) -> Starlett
     ]
     if services.settings.mode is Mode.DEVELOPMENT:
         own.append(ide_files())
-    live = Live(services)
+    live = Live(services, broker)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

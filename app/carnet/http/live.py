@@ -11,6 +11,7 @@ from carnet.http.connections import Connections
 from carnet.http.services import Services
 from carnet.http.sockets import GraphQLSocket, Sockets
 from carnet.store.tails import Tails
+from carnet.store.wakeups import Wakeups
 from carnet_graphql.subscriptions.hub import Hub
 from carnet_graphql.subscriptions.operation import Operations
 
@@ -18,9 +19,10 @@ from carnet_graphql.subscriptions.operation import Operations
 class Live:
     """One for each process."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, broker: str) -> None:
         self._database = services.database
         self.tails = Tails(services.database)
+        self.wakeups = Wakeups(broker, self.tails.grown, self.tails.look_at_all)
         self.connections = Connections(services.settings)
         self.operations = Operations(services.schema)
         self.hub = Hub(services.schema, services.database, services.context, self.tails)
@@ -31,6 +33,7 @@ class Live:
     async def running(self) -> AsyncIterator[None]:
         """Follow, and look after what is open, while the block runs."""
         async with AsyncExitStack() as running:
+            await running.enter_async_context(self.wakeups.running())
             await running.enter_async_context(self.hub.running())
             await running.enter_async_context(self.sockets.running())
             self._database.on_grown = self._grown
@@ -44,3 +47,4 @@ class Live:
 
     def _grown(self, ends: Mapping[UUID, int]) -> None:
         self.tails.grown(ends)
+        self.wakeups.announce(ends)
