@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import ssl
 import sys
 import time
@@ -35,12 +36,13 @@ from carnet.people.sessions import open_session
 from carnet.people.tables import Account
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
-from carnet.store.events import ACCESS_CHANGED
+from carnet.store.events import ACCESS_CHANGED, NewEvent
 from carnet.store.keys import FileKeyProvider
 from carnet.store.tables import Event
 
 SERVE = (sys.executable, "-c", "from carnet.cli import main; main()", "serve", "--no-access-log")
 TLS = ssl.create_default_context()  # made once: it takes longer than a request
+KEPT = ("id", "title", "contents")  # of a document, by who follows it
 AGAIN_IN = 0.1  # seconds until a client knocks again
 SOON = 20  # seconds within which what must happen does, on a machine that does much else
 
@@ -131,6 +133,16 @@ class Place:
         async with self.database.read() as work:
             return [str(id_) for id_ in await work.session.scalars(statement)]
 
+    async def repeat_last_event(self, record_id: UUID, times: int) -> None:
+        """Let what happened last in a record happen again, many times in one transaction."""
+        last = select(Event).where(Event.stream_id == record_id).order_by(Event.number.desc())
+        async with self.database.write() as work:
+            found = (await work.session.scalars(last.limit(1))).one()
+            work.events.extend(
+                NewEvent(work.new_id(), (record_id,), found.kind, found.subject_id, record_id)
+                for _ in range(times)
+            )
+
     async def make(self, **choices: Any) -> scene.Scene:
         """Make a record whose results are not hidden."""
         return await scene.make(self.database, self.blobs, hide_results_days=0, **choices)
@@ -144,6 +156,7 @@ class Writer:
 
     def __init__(self, token: str, record_id: str, *ports: int) -> None:
         self.acknowledged: list[str] = []
+        self.at: dict[str, float] = {}  # when each was
         self.repeats = 0
         self._ports = ports
         self._headers = {"Authorization": f"Bearer {token}"}
@@ -160,6 +173,7 @@ class Writer:
         }
         document = await self.mutate("addDocument", given)
         self.acknowledged.append(title)
+        self.at[title] = time.monotonic()
         id_: str = document["document"]["id"]
         return id_
 
@@ -211,6 +225,18 @@ class Follower:
     connection: ClientConnection | None = None
     _turn: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _reads: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._reads.set()
+
+    def pause(self) -> None:
+        """Read nothing more, so that what is sent waits in the server's buffers."""
+        self._reads.clear()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._reads.set()
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[Follower]:
@@ -255,9 +281,10 @@ class Follower:
             self._turn += 1
             try:
                 async with connect(
-                    f"ws://127.0.0.1:{port}/graphql",
+                    sock=await self._dial(port),
+                    uri=f"ws://127.0.0.1:{port}/graphql",
                     subprotocols=["graphql-transport-ws"],  # type: ignore[list-item]
-                    max_queue=None,
+                    max_queue=4,
                     ping_interval=None,
                     open_timeout=SOON,
                     close_timeout=1,
@@ -271,6 +298,18 @@ class Follower:
             self._changed.set()
             await asyncio.sleep(AGAIN_IN)
 
+    async def _dial(self, port: int) -> socket.socket:
+        """Return a connection that buffers little, so that who does not read is soon noticed."""
+        dialled = socket.socket()
+        dialled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        dialled.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(dialled, ("127.0.0.1", port))
+        except BaseException:
+            dialled.close()
+            raise
+        return dialled
+
     async def _hear(self, connection: ClientConnection) -> None:
         await say(connection, "connection_init", payload={"Authorization": f"Bearer {self.token}"})
         assert orjson.loads(await connection.recv())["type"] == "connection_ack"
@@ -278,6 +317,7 @@ class Follower:
         payload = {"query": self.query, "variables": variables}
         await say(connection, "subscribe", id="1", payload=payload)
         while True:
+            await self._reads.wait()
             self._take(orjson.loads(await connection.recv()))
             self._changed.set()
 
@@ -292,6 +332,7 @@ class Follower:
             return
         self.told.append(event)
         if "document" in event:
+            event["document"] = {key: event["document"].get(key) for key in KEPT}
             self.at.setdefault(event["document"]["title"], time.monotonic())
 
 

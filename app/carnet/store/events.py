@@ -20,6 +20,7 @@ from sqlalchemy import (
     BigInteger,
     FromClause,
     and_,
+    any_,
     column,
     delete,
     func,
@@ -164,7 +165,7 @@ async def ensure_streams(work: Work, ids: Collection[UUID]) -> None:
 async def bounds(work: Work, ids: Collection[UUID]) -> dict[UUID, Bounds]:
     """Return where the streams end; without those that nothing ever happened in."""
     statement = select(EventStream.id, EventStream.last_number, EventStream.pruned_to).where(
-        EventStream.id.in_(ids)
+        EventStream.id == any_(literal(list(ids), ARRAY(PG_UUID(as_uuid=True))))
     )
     return {
         id_: Bounds(last, pruned) for id_, last, pruned in await work.session.execute(statement)

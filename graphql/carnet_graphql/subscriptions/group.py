@@ -42,6 +42,7 @@ from carnet_graphql.scalars import Cursor
 from carnet_graphql.subscriptions.topic import CaughtUp, Topic
 
 BATCH = 50  # rows that are rendered at a time
+BATCH_SIZE = 256 * 1024  # bytes of results at a time, but for a single one that is larger
 ATTEMPTS = 20  # at a batch, before clients are told to come again
 RETRY = 0.25  # seconds before the next attempt, and a little longer each time
 
@@ -109,6 +110,7 @@ class Group:
         self._executor = executor
         self._is_stale = False
         self._task: asyncio.Task[None] | None = None
+        self._pace = 1
         self._caught_up: tuple[int, bytes] | None = None
 
     @property
@@ -176,6 +178,7 @@ class Group:
             batch = await self._next_batch(tail)
             payloads = await self._patiently(partial(self.render, batch))
             self._deliver(batch, payloads)
+            self._pace = _next_pace(self._pace, payloads)
             self.position, self.event_id = batch[-1].number, batch[-1].id
             tail.trim()
 
@@ -186,7 +189,7 @@ class Group:
             rows = await self._patiently(partial(self._read, after))
         if not rows:
             raise CursorExpired()
-        return rows[:BATCH]
+        return rows[: self._pace]
 
     def _deliver(self, batch: Sequence[Any], payloads: Sequence[bytes | None]) -> None:
         last, last_id = batch[-1].number, batch[-1].id
@@ -227,14 +230,16 @@ class Group:
         """Tell one member what it has missed, then let it in."""
         try:
             await member.sink.ready()
+            pace = 1
             while True:
                 while member.cursor < self.position:
                     rows = await self._patiently(partial(self._read, member.cursor))
                     if not rows:
                         raise CursorExpired()  # it was away for so long that this is not kept
-                    rows = rows[:BATCH]
+                    rows = rows[:pace]
                     rendered = await self._patiently(partial(self.render, rows))
                     payloads = [payload for payload in rendered if payload is not None]
+                    pace = _next_pace(pace, rendered)
                     member.cursor, member.event_id = rows[-1].number, rows[-1].id
                     if payloads and not member.sink.send(payloads):
                         await member.sink.ready()
@@ -372,6 +377,12 @@ class AccountWatch:
     def poke(self) -> None:
         """Take word that something happened."""
         self.group.doubt()
+
+
+def _next_pace(pace: int, rendered: Sequence[bytes | None]) -> int:
+    """Return how many rows to render next, so that thousands of slow clients cost no memory."""
+    size = sum(len(payload) for payload in rendered if payload is not None)
+    return max(1, min(2 * pace, BATCH, BATCH_SIZE * pace // max(size, 1)))
 
 
 def _look_at(task: asyncio.Task[None]) -> None:
