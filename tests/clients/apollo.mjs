@@ -7,6 +7,8 @@ import { createClient as createWs } from 'graphql-ws'
 import WebSocket from 'ws'
 import { authorization, describe, enough, say, task } from './task.mjs'
 
+globalThis.WebSocket ??= WebSocket // browsers and newer Nodes have it; the link looks for it
+
 class SseLink extends ApolloLink {
   client = createSse({ url: task.url, headers: authorization })
   request({ query, variables, operationName }) {

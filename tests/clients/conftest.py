@@ -18,7 +18,7 @@ import pytest
 
 HERE = Path(__file__).parent
 SCRIPTS = ("task", "graphql_ws", "graphql_sse", "apollo", "urql")
-SOON = 30  # seconds: Node starts slowly on a machine that does much else
+SOON = 12  # seconds: Node starts slowly on a machine that does much else
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +55,11 @@ class Node:
     async def line(self, within: float = SOON) -> dict[str, Any]:
         """Return the next thing that it says."""
         assert self.process.stdout is not None and self.process.stderr is not None
-        line = await asyncio.wait_for(self.process.stdout.readline(), within)
-        assert line, (await self.process.stderr.read()).decode()
+        try:
+            line = await asyncio.wait_for(self.process.stdout.readline(), within)
+        except TimeoutError:
+            raise AssertionError(f"nothing more after {self.said}") from None
+        assert line, (self.said, (await self.process.stderr.read()).decode())
         found: dict[str, Any] = orjson.loads(line)
         self.said.append(found)
         return found

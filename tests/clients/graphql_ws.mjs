@@ -9,6 +9,7 @@ const client = createClient({
   webSocketImpl: WebSocket,
   connectionParams: authorization,
   retryAttempts: task.retries ?? 0,
+  shouldRetry: () => true, // Node tells of a refused connection in another way than browsers do
   retryWait: () => new Promise((resolve) => setTimeout(resolve, 200)),
   keepAlive: task.keepAlive ?? 0,
   on: { closed: (event) => say({ closed: event.code }), connected: () => say({ connected: true }) },

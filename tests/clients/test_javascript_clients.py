@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 import scene
 from following import DOCUMENTS, INBOX, Served, deposit, serving
+from remote import eventually
 
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
@@ -36,14 +36,13 @@ async def made(database: Database, blobs: BlobStore) -> scene.Scene:
     return await scene.make(database, blobs, hide_results_days=0)
 
 
+def ids(events: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Return what tells events apart; Apollo and urql add type names to the rest."""
+    return [(event["eventId"], event["cursor"], event["document"]["title"]) for event in events]
+
+
 def operation(query: str, **variables: Any) -> list[dict[str, Any]]:
     return [{"query": query, "variables": variables}]
-
-
-async def until_nobody_follows(served: Served) -> None:
-    async with asyncio.timeout(20):
-        while len(served.live.hub) or len(served.live.tails):
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize(("script", "task"), FOLLOWING)
@@ -59,13 +58,13 @@ async def test_replay_then_live_then_goodbye(
         told = await own.events(3)
         asked = operation(DOCUMENTS, record=made.record_id, after=start)
         async with node(script, served.port, token, operations=asked, **task) as other:
-            assert await other.events(3) == told
+            assert ids(await other.events(3)) == ids(told)
             assert (await other.event())["__typename"] == "CaughtUp"
             for number in range(3):
                 await deposit(made, made.holder, f"after {number}")
-            assert await other.events(3) == await own.events(3)
+            assert ids(await other.events(3)) == ids(await own.events(3))
             await other.stop()
-    await until_nobody_follows(served)
+    await eventually(lambda: not len(served.live.hub) and not len(served.live.tails))
 
 
 @pytest.mark.parametrize(("script", "task"), FOLLOWING)
@@ -88,7 +87,7 @@ async def test_a_wrong_token_is_refused(served: Served, node: Any, script: str) 
         if script == "graphql_ws":
             assert (await other.until("closed"))["closed"] == 4403
         error = (await other.until("error"))["error"]
-        assert error["code"] in (4403, None)
+        assert error.get("code") == (4403 if script == "graphql_ws" else None)
 
 
 async def test_one_socket_carries_subscriptions_queries_and_mutations(
@@ -98,7 +97,7 @@ async def test_one_socket_carries_subscriptions_queries_and_mutations(
         *operation(DOCUMENTS, record=made.record_id),
         *operation(INBOX),
         *operation(VIEWER),
-        *operation("mutation { signOut(input: {}) { __typename } }"),
+        *operation("mutation { signOut { __typename } }"),
     ]
     async with node(
         "graphql_ws", served.port, served.token(made.holder), operations=asked, keepAlive=500

@@ -39,6 +39,7 @@ from carnet.store.tails import Tail
 from carnet_graphql.context import Context
 from carnet_graphql.masking import log_failure, mask_all
 from carnet_graphql.scalars import Cursor
+from carnet_graphql.subscriptions.in_flight import InFlight
 from carnet_graphql.subscriptions.topic import CaughtUp, Topic
 
 BATCH = 50  # rows that are rendered at a time
@@ -48,6 +49,10 @@ RETRY = 0.25  # seconds before the next attempt, and a little longer each time
 
 
 R = TypeVar("R")
+
+
+Place = tuple[int, UUID | None]
+"""A number of a stream, and the id of the event there."""
 
 
 class Sink(Protocol):
@@ -111,7 +116,13 @@ class Group:
         self._is_stale = False
         self._task: asyncio.Task[None] | None = None
         self._pace = 1
+        self._in_flight = InFlight()
         self._caught_up: tuple[int, bytes] | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where its live members are."""
+        return int(self.position), self.event_id
 
     @property
     def is_sure(self) -> bool:
@@ -258,6 +269,9 @@ class Group:
             self.remove(member)
 
     async def _read(self, after: int) -> Sequence[Any]:
+        return await self._in_flight.once(after, partial(self._read_after, after))
+
+    async def _read_after(self, after: int) -> Sequence[Any]:
         async with self._shared.at_once:
             context = self._shared.new_context(self.actor)
             async with context.database.read() as work:
@@ -296,6 +310,10 @@ class Group:
             Unauthenticated, AccessEnded: as `check`.
             RightsChanged: they changed again and again while it was read.
         """
+        key = rows[0].number, rows[-1].number
+        return await self._in_flight.once(key, partial(self._render_in_turn, rows))
+
+    async def _render_in_turn(self, rows: Sequence[Any]) -> list[bytes | None]:
         async with self._shared.at_once:
             try:
                 return await self._render(rows)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from inspect import isawaitable
 from time import monotonic
 from typing import Any, cast
@@ -31,16 +32,17 @@ from carnet.errors import (
 from carnet.people.actor import Actor, Anonymous, Publisher
 from carnet.people.sessions import live_until
 from carnet.store.cursors import mark_of
-from carnet.store.database import Database, Work
+from carnet.store.database import Database
 from carnet.store.events import Bounds, ensure_streams
 from carnet.store.outages import is_outage
 from carnet.store.tails import EVENT_LOG, Tails
 from carnet_graphql.assembly import CarnetSchema
 from carnet_graphql.context import Context
 from carnet_graphql.masking import mask_all
-from carnet_graphql.subscriptions.group import AccountWatch, Group, Member, Shared, Sink
+from carnet_graphql.subscriptions.group import AccountWatch, Group, Member, Place, Shared, Sink
+from carnet_graphql.subscriptions.in_flight import InFlight
 from carnet_graphql.subscriptions.operation import Operation
-from carnet_graphql.subscriptions.topic import Follow
+from carnet_graphql.subscriptions.topic import Follow, Topic
 
 TICK = 0.25  # seconds between two looks at rights that end by themselves
 ASKED_EVERY = 60.0  # seconds after which a group is asked after although nothing was heard
@@ -52,9 +54,8 @@ MEMORY_OF_STREAMS = 100_000  # ids of streams that are known to exist
 class _Start:
     """Where a subscription begins."""
 
-    number: int
-    event_id: UUID | None
     end: int  # of the stream, a moment ago
+    event_id: UUID | None  # of the event there
     account_end: int  # of the account's
     until: datetime | None  # when the right to follow may end by itself
 
@@ -76,6 +77,7 @@ class Hub:
         self._watches: dict[Group, AccountWatch] = {}
         self._ensured: set[UUID] = set()
         self._is_stopping = False
+        self._in_flight = InFlight()
         self._shared = Shared(asyncio.Semaphore(RENDERINGS), new_context, self._drop)
 
     def __len__(self) -> int:
@@ -149,29 +151,33 @@ class Hub:
         topic = follow.topic
         key = (topic, actor, operation.text, operation.name, operation.share_key(variables))
         group = self._groups.get(key)
-        if follow.after is None and group is not None and group.is_sure:
-            # Who follows the same in the same session was let in, and would have been sent away.
-            member = Member(group, sink, int(group.position), group.event_id)
-        else:
-            start = await self._let_in(context, follow)
+        place = group.place if group is not None and group.is_sure else None
+        if group is None or place is None:
+            letting_in = partial(self._let_in, context, topic)
+            start = await self._in_flight.once((topic, actor), letting_in)
             group = self._groups.get(key)
             if group is None:
                 group = self._begin(Group(self._shared, actor, topic, executor, key), start)
             group.until = start.until
-            member = Member(group, sink, start.number, start.event_id)
+            place = start.end, start.event_id
+        # Otherwise: who follows the same in the same session was let in, and not sent away.
+        if follow.after is not None:
+            place = await self._place(context, follow, place)
+        member = Member(group, sink, *place)
+        if self._groups.get(key) is not group:  # everybody was sent away meanwhile
+            return await self._subscribe(context, operation, variables, actor, sink)
         group.add(member)
         return member
 
-    async def _let_in(self, context: Context, follow: Follow) -> _Start:
-        """Decide whether the actor may follow, and find where they begin.
+    async def _let_in(self, context: Context, topic: Topic) -> _Start:
+        """Decide whether the actor may follow, and find where the stream ends.
 
         Where the streams end is read first: what happens to rights from then on is heard.
 
         Raises:
             Refusal: they may not.
-            BadCursor, CursorExpired: there is no such place.
         """
-        actor, topic = context.actor, follow.topic
+        actor = context.actor
         if isinstance(actor, Anonymous):
             raise Unauthenticated()
         if isinstance(actor, Publisher):
@@ -185,24 +191,30 @@ class Hub:
             bounds = ends.get(topic.stream_id, Bounds(0, 0))
             account = (await EVENT_LOG.bounds(work, [actor.account_id]))[actor.account_id]
             ends_at = await live_until(work, actor)
-            number, event_id = await self._place(work, context, follow, bounds)
+            end = bounds.last_number
+            event_id = await topic.source.id_at(work, topic.stream_id, end)
         may_end_at = await topic.standing(context)
         await topic.open(context)
         await context.settle()
         until = min((at for at in (ends_at, may_end_at) if at is not None), default=None)
-        return _Start(number, event_id, bounds.last_number, account.last_number, until)
+        return _Start(end, event_id, account.last_number, until)
 
-    async def _place(
-        self, work: Work, context: Context, follow: Follow, bounds: Bounds
-    ) -> tuple[int, UUID | None]:
-        topic = follow.topic
-        if follow.after is None:
-            number = bounds.last_number
-            return number, await topic.source.id_at(work, topic.stream_id, number)
-        number, mark = context.cursors.open(topic.kind, topic.stream_id, follow.after)
+    async def _place(self, context: Context, follow: Follow, end: Place) -> Place:
+        """Return the place of a cursor.
+
+        Raises:
+            BadCursor, CursorExpired: there is no such place.
+        """
+        topic, after = follow.topic, follow.after or ""
+        number, mark = context.cursors.open(topic.kind, topic.stream_id, after)
+        if (number, mark) == (end[0], mark_of(end[1])):
+            return end
+        async with self._database.read() as work:
+            ends = await topic.source.bounds(work, [topic.stream_id])
+            bounds = ends.get(topic.stream_id, Bounds(0, 0))
+            event_id = await topic.source.id_at(work, topic.stream_id, number)
         if not bounds.pruned_to <= number <= bounds.last_number:
             raise CursorExpired(path=("after",))
-        event_id = await topic.source.id_at(work, topic.stream_id, number)
         if event_id is not None and mark != mark_of(event_id):
             raise CursorExpired(path=("after",))  # the stream went another way since
         return number, event_id
@@ -222,7 +234,7 @@ class Hub:
         topic = group.topic
         tail = self.tails.follow(topic.source, topic.stream_id, start.end, group)
         group.tail, group.position = tail, tail.position
-        if start.number == tail.position:
+        if start.end == tail.position:
             group.event_id = start.event_id
         watch = self._watches[group] = AccountWatch(group)
         account_id = cast(Any, group.actor).account_id
