@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, column, func, literal, select, true
+from sqlalchemy import BigInteger, any_, column, func, literal, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
@@ -30,7 +30,7 @@ class JournalLog:
     async def bounds(self, work: Work, ids: Sequence[UUID]) -> Mapping[UUID, Bounds]:
         """Return where the chains end; nothing of a journal is ever deleted."""
         statement = select(JournalCounter.record_id, JournalCounter.last_main).where(
-            JournalCounter.record_id.in_(ids)
+            JournalCounter.record_id == any_(literal(list(ids), ARRAY(PG_UUID(as_uuid=True))))
         )
         return {id_: Bounds(end, 0) for id_, end in await work.session.execute(statement)}
 
