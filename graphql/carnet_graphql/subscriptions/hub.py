@@ -50,6 +50,7 @@ class _Start:
     end: int  # of the stream, a moment ago
     account_end: int  # of the account's
     until: datetime | None  # when the right to follow may end by itself
+    is_new: bool  # a stream begins only now: what was said before then, nobody heard
 
 
 class Hub:
@@ -139,6 +140,8 @@ class Hub:
             return mask_all(found.errors, context.correlation_id) or []
         follow = cast(Follow, found)
         start = await self._let_in(context, follow)
+        if self._is_stopping:  # meanwhile
+            raise ServerStopping()
         topic = follow.topic
         key = (topic, actor, operation.text, operation.name, operation.share_key(variables))
         group = self._groups.get(key)
@@ -147,12 +150,15 @@ class Hub:
         group.until = start.until
         member = Member(group, sink, start.number, start.event_id)
         group.add(member)
+        if start.is_new or group.is_past(start.end, start.account_end):
+            group.doubt()  # something was said between the decision and now
         return member
 
     async def _let_in(self, context: Context, follow: Follow) -> _Start:
         """Decide whether the actor may follow, and find where they begin.
 
-        Where the streams end is read first: what happens to rights from then on is heard.
+        Where the streams end is read first: what happens to rights from then on is heard. Whoever
+        may not follow leaves no trace, and learns nothing of the stream or a cursor.
 
         Raises:
             Refusal: they may not.
@@ -166,18 +172,20 @@ class Hub:
         needed = {actor.account_id}
         if topic.source is EVENT_LOG:
             needed.add(topic.stream_id)
-        await self._ensure(needed)
         async with self._database.read() as work:
             ends = await topic.source.bounds(work, [topic.stream_id])
             bounds = ends.get(topic.stream_id, Bounds(0, 0))
-            account = (await EVENT_LOG.bounds(work, [actor.account_id]))[actor.account_id]
+            accounts = await EVENT_LOG.bounds(work, [actor.account_id])
+            account = accounts.get(actor.account_id, Bounds(0, 0))
             ends_at = await live_until(work, actor)
-            number, event_id = await self._place(work, context, follow, bounds)
         may_end_at = await topic.standing(context)
+        is_new = await self._ensure(needed)
+        async with self._database.read() as work:
+            number, event_id = await self._place(work, context, follow, bounds)
         await topic.open(context)
         await context.settle()
         until = min((at for at in (ends_at, may_end_at) if at is not None), default=None)
-        return _Start(number, event_id, bounds.last_number, account.last_number, until)
+        return _Start(number, event_id, bounds.last_number, account.last_number, until, is_new)
 
     async def _place(
         self, work: Work, context: Context, follow: Follow, bounds: Bounds
@@ -194,16 +202,17 @@ class Hub:
             raise CursorExpired(path=("after",))  # the stream went another way since
         return number, event_id
 
-    async def _ensure(self, stream_ids: set[UUID]) -> None:
-        """Make the streams exist, once for each in this process."""
+    async def _ensure(self, stream_ids: set[UUID]) -> bool:
+        """Make the streams exist, once for each in this process; tell whether one may be new."""
         missing = stream_ids - self._ensured
         if not missing:
-            return
+            return False
         async with self._database.write() as work:
             await ensure_streams(work, missing)
         if len(self._ensured) > MEMORY_OF_STREAMS:
             self._ensured.clear()
         self._ensured |= missing
+        return True
 
     def _begin(self, group: Group, start: _Start) -> Group:
         topic = group.topic
