@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -239,6 +239,8 @@ async def serving(
         app, port=port, log_config=None, ws=live.socket_protocol, timeout_graceful_shutdown=3
     )
     server = uvicorn.Server(config)
+    loop, faults = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _loop, context: faults.append(context))
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
@@ -246,7 +248,33 @@ async def serving(
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
         yield Served(port, live, server, actors)
+        await _all_gone(live)
     finally:
         live.drain()
         server.should_exit = True
         await task
+        loop.set_exception_handler(None)
+    assert faults == []
+
+
+async def _all_gone(live: Live) -> None:
+    """Wait until nothing is left of clients that went."""
+
+    def left() -> list[int]:
+        counted = live.connections
+        kept = live.hub._groups, live.hub._watches, live.tails._tails, live.tails._dirty
+        return [len(live.sockets.open), *map(len, (counted._addresses, counted._users, *kept))]
+
+    try:
+        await until(lambda: not any(left()))
+    except TimeoutError:
+        raise AssertionError(f"left of clients that went: {left()}") from None
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something that the server does by itself is done."""
+    end = asyncio.get_running_loop().time() + SOON
+    while not holds():
+        if asyncio.get_running_loop().time() > end:
+            raise TimeoutError
+        await asyncio.sleep(0.01)

@@ -26,6 +26,7 @@ from carnet.access.queries import documents as document_facts
 from carnet.access.rules import Action
 from carnet.access.tables import Block, CareTeamMember, Consent, Delegation, EmergencyAccess
 from carnet.access.volume import keep, reached
+from carnet.access.volume_rules import FREE, Pace
 from carnet.documents.tables import Document
 from carnet.errors import RightsChanged
 from carnet.people.actor import Actor, Anonymous, Operator, Publisher
@@ -64,6 +65,9 @@ Sources = tuple[UUID | None, ...]
 """The documents that something was read from, of which one must be readable; None is no document,
 which anybody reads who reads the rest. A document is its own source."""
 
+Noted = tuple[UUID, Kind, UUID]
+"""What was read: the record, of what kind, and the object's id (the record's own without one)."""
+
 _Rows = dict[tuple[UUID, Kind], dict[UUID, Sources]]
 
 
@@ -73,8 +77,13 @@ def _rows() -> _Rows:
 
 @dataclass(slots=True)
 class Reads:
-    """The rows that an operation read, each once."""
+    """The rows that an operation read, each once.
 
+    ``written``: what of it is in the journal already and is decided on, and not written again;
+    what is written is added. None writes everything down.
+    """
+
+    written: set[Noted] | None = field(default=None, repr=False)
     _rows: _Rows = field(default_factory=_rows, repr=False)
     _persons: set[UUID] = field(default_factory=set, repr=False)
     _delegations: set[tuple[UUID, UUID | None]] = field(default_factory=set, repr=False)
@@ -117,28 +126,43 @@ class Reads:
             RightsChanged: something of it is no longer allowed.
             RateLimited: the actor reaches far more patients than their profession needs.
         """
+        pace = await self.note(actor, database)
+        try:
+            await keep(pace)
+        except Exception as error:
+            self._failure = error
+            raise
+
+    async def note(self, actor: Actor, database: Database) -> Pace:
+        """Do the same, and return how long the answer is to be kept back: see `keep`.
+
+        Raises:
+            RightsChanged: as in `settle`.
+        """
         if self._failure is not None:
             raise self._failure
         if isinstance(actor, Anonymous | Publisher | Operator):
-            return
+            return FREE
         own = getattr(actor, "person_id", None)
         rows, persons = self._rows, self._persons - {own}
         # What a delegate holds is their own; that others hold one is part of who may see a record.
         holders = {holder for holder, delegate in self._delegations if own != delegate}
         self._rows, self._persons, self._delegations = _rows(), set(), set()
         if not rows and not persons and not holders:
-            return
+            return FREE
         try:
             async with database.write() as work:
                 await _add_persons(work, rows, persons, holders)
-                facts = await _facts(actor, work, rows)
+                facts = await _facts(actor, work, rows, self.written or set())
                 plain = {fact.record_id for fact in facts if not fact.is_emergency}
                 urgent = {fact.record_id for fact in facts} - plain
                 await reached(actor, work, urgent, is_emergency=True)
                 pace = await reached(actor, work, plain)
                 if not pace.is_refused:
                     await write(actor, work, facts)
-            await keep(pace)
+            if self.written is not None and not pace.is_refused:
+                self.written |= {(*key, id_) for key, found in rows.items() for id_ in found}
+            return pace
         except Exception as error:
             self._failure = error
             raise
@@ -158,7 +182,8 @@ async def _add_persons(work: Work, rows: _Rows, persons: set[UUID], holders: set
             rows[id_, KINDS[Delegation]][id_] = (None,)
 
 
-async def _facts(actor: Actor, work: Work, rows: _Rows) -> list[Fact]:
+async def _facts(actor: Actor, work: Work, rows: _Rows, written: set[Noted]) -> list[Fact]:
+    """Decide on all, and return what is to be written: all but what already is."""
     await _add_sources(work, rows)
     ids = {id_ for found in rows.values() for sources in found.values() for id_ in sources if id_}
     documents = await document_facts(work, ids) if ids else {}
@@ -167,6 +192,8 @@ async def _facts(actor: Actor, work: Work, rows: _Rows) -> list[Fact]:
     for (record_id, kind), found in rows.items():
         for object_id, sources in found.items():
             rule, is_emergency = _allowed(deciding, kind[0], record_id, sources, documents)
+            if (record_id, kind, object_id) in written:
+                continue
             is_held = all(
                 _is_held(deciding, documents.get(id_) if id_ else None) for id_ in sources
             )

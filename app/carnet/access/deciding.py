@@ -37,13 +37,18 @@ class Deciding:
         return cls(actor, work, records, await queries.grants(actor, work, records))
 
     def decide(
-        self, action: Action, record_id: UUID, document: DocumentFacts | None = None
+        self,
+        action: Action,
+        record_id: UUID,
+        document: DocumentFacts | None = None,
+        moment: datetime | None = None,
     ) -> Decision:
-        """Decide; nothing is allowed on what does not exist."""
+        """Decide, for now or for another moment; nothing is allowed on what does not exist."""
         record = self.records.get(record_id)
         if record is None:
             return Decision(False, "access.no-grant")
-        return decide(self.actor, action, record, self._grants[record_id], self._work.now, document)
+        now = moment or self._work.now
+        return decide(self.actor, action, record, self._grants[record_id], now, document)
 
     def until(self, record_id: UUID) -> datetime | None:
         """Return the next moment at which a grant on the record ends by itself, if one does."""

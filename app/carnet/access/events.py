@@ -16,6 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import any_, literal, or_, select, union_all
 
+from carnet.access import delays
 from carnet.access.facts import RECORDS
 from carnet.access.tables import CareTeamMember, Delegation, DelegationScope
 from carnet.store.database import Work
@@ -76,13 +77,20 @@ async def tell(work: Work, facts: Sequence[Fact]) -> None:
     for fact in documents:
         kind = DOCUMENT_EVENTS[fact.action.value]
         holder_side, professionals = inboxes[fact.record_id]
-        # What the holder may not know of yet is told to them when it is released.
-        told = professionals if fact.is_held else holder_side | professionals
+        # What the holder may not know of yet is told to them when it is released; that it is
+        # changes nothing for professionals.
+        told = set() if fact.is_held else set(holder_side)
+        if kind is not DocumentEventKind.RELEASED:
+            told |= professionals
         streams = (fact.record_id, *sorted(told))
         work.events.extend(
             NewEvent(work.new_id(), streams, kind.value, document_id, fact.record_id)
             for document_id in fact.object_ids
         )
+    chosen = {fact.record_id for fact in facts if "hide_results_days" in fact.details}
+    ids = {id_ for fact in documents for id_ in fact.object_ids}
+    if ids or chosen:
+        await delays.wait_for(work, ids, chosen)
     changed = {fact.record_id for fact in facts if fact.action.value in RIGHTS_ACTIONS}
     work.events.extend(
         NewEvent(work.new_id(), (id_,), ACCESS_CHANGED, id_, id_, is_hint=True)

@@ -66,6 +66,7 @@ RULES = {
     "document.not-depositor": "Only who deposited a document changes or deletes it.",
     "document.masked-by-holder": "Only the holder masks documents (R1111-49).",
     "settings.results-too-new": "The holder chose to see results some days later.",
+    "settings.results-shown": "The days that the holder chose to wait are over.",
     "access.blocked": "The holder shut this professional or organization out.",
     "access.no-grant": "No care team, no consent, no emergency (R1111-46).",
     "access.holder-only": "Only the holder, or who acts for them, does this.",

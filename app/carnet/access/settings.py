@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from carnet.access.deciding import require
+from carnet.access.delays import LONGEST_DELAY
 from carnet.access.facts import SettingsFacts
 from carnet.access.journal import JournalAction
 from carnet.access.locating import lock_record
@@ -18,8 +19,6 @@ from carnet.access.tables import AccessSettings
 from carnet.errors import Conflict, ValidationFailed
 from carnet.people.actor import Actor
 from carnet.store.database import Work
-
-LONGEST_DELAY = 60  # days that results may be kept from the holder at their own wish
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ import carnet.documents.deletion
 import carnet.exports.deletion
 import carnet.intake.deletion
 import carnet.records.deletion
+from carnet.access import delays as delayed
 from carnet.access import sealing, technical, volume
 from carnet.cli.workspace import Workspace
-from carnet.documents import announcements
+from carnet.documents import announcements, delays
 from carnet.exports import jobs as exports
 from carnet.notifications import delivering
 from carnet.records import transitions
@@ -65,6 +66,7 @@ def handlers(opened: Workspace) -> dict[str, Handler]:
         **exports.handlers(opened.blobs, opened.signer.public_key),
         transitions.JOB: _transitions,
         announcements.JOB: _announcements,
+        delayed.JOB: delays.tell,
     }
 
 

@@ -105,18 +105,21 @@ async def correct(
 async def set_masked(actor: Actor, work: Work, document_id: UUID, masked: bool) -> Document:
     """Mask a document from professionals, or show it again (R1111-49).
 
-    All versions are masked together: an older one says as much as the newest.
+    All versions are masked together: an older one says as much as the newest. What is as it
+    should be stays as it is.
     """
     document, granted = await seen_document(actor, work, document_id, Action.MASK_DOCUMENT)
     changed = (
         update(Document)
         .where(Document.lineage_id == document.lineage_id, Document.is_masked != masked)
         .values(is_masked=masked, revision=Document.revision + 1, updated_at=work.now)
+        .returning(Document.id)
     )
-    await work.session.execute(changed)
-    await work.session.refresh(document)
-    done = JournalAction.MASK_DOCUMENT if masked else JournalAction.UNMASK_DOCUMENT
-    await write_entry(granted, done, document, work)
+    ids = list(await work.session.scalars(changed))
+    if ids:  # else who never saw it would be told that it went
+        await work.session.refresh(document)
+        done = JournalAction.MASK_DOCUMENT if masked else JournalAction.UNMASK_DOCUMENT
+        await write_entry(granted, done, document, work, ids)
     return document
 
 
@@ -153,7 +156,7 @@ async def release(actor: Actor, work: Work, document_id: UUID) -> Document:
                 .values(hidden_from_holder_until=work.now)
             )
         await work.session.refresh(document)
-        await write_entry(granted, JournalAction.RELEASE_DOCUMENT, document, work)
+        await write_entry(granted, JournalAction.RELEASE_DOCUMENT, document, work, released)
     return document
 
 
@@ -180,11 +183,13 @@ async def hide_from_representatives(
             revision=Document.revision + 1,
             updated_at=work.now,
         )
+        .returning(Document.id)
     )
-    await work.session.execute(changed)
-    await work.session.refresh(document)
-    done = JournalAction.HIDE_DOCUMENT if hidden else JournalAction.RELEASE_DOCUMENT
-    await write_entry(granted, done, document, work)
+    ids = list(await work.session.scalars(changed))
+    if ids:
+        await work.session.refresh(document)
+        done = JournalAction.HIDE_DOCUMENT if hidden else JournalAction.RELEASE_DOCUMENT
+        await write_entry(granted, done, document, work, ids)
     return document
 
 
@@ -213,9 +218,10 @@ async def remove(actor: Actor, work: Work, document_id: UUID) -> UUID:
         .values(
             status=DocumentStatus.WITHDRAWN, revision=Document.revision + 1, updated_at=work.now
         )
+        .returning(Document.id)
     )
-    await work.session.execute(withdrawn)
-    await write_entry(granted, JournalAction.DELETE_DOCUMENT, document, work)
+    ids = list(await work.session.scalars(withdrawn))
+    await write_entry(granted, JournalAction.DELETE_DOCUMENT, document, work, ids)
     return document.id
 
 

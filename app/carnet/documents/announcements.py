@@ -12,7 +12,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from carnet.access.facts import READABLE_STATES
 from carnet.access.journal import Fact, JournalAction, ObjectKind, write
@@ -38,7 +38,20 @@ async def run(database: Database) -> datetime:
         while more:
             async with database.write() as work:
                 more = await batch(work, BATCH)
-    return database.clock.now() + INTERVAL
+    return await _next_look(database)
+
+
+async def _next_look(database: Database) -> datetime:
+    """Return when the next document is released, so that it is told at once; soon in any case."""
+    async with database.read() as work:
+        statement = select(func.min(Document.hidden_from_holder_until)).where(
+            Document.hidden_from_holder_until > work.now,
+            Document.released_at.is_(None),
+            Document.status != DocumentStatus.WITHDRAWN,
+        )
+        found = await work.session.scalar(statement)
+        latest = work.now + INTERVAL
+    return min(found, latest) if found is not None else latest
 
 
 async def tell_batch(work: Work, limit: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -17,26 +18,29 @@ from carnet.documents.tables import Document
 from carnet.people.actor import Actor
 from carnet.store.database import Work
 
-Key = tuple[UUID, DocumentEventKind]
+Key = tuple[UUID, DocumentEventKind, datetime]
+"""A document, what happened to it, and when."""
 
 
 async def taken_away(actor: Actor, work: Work, keys: Collection[Key]) -> dict[Key, UUID]:
     """Return which documents the actor saw until this happened to them, with their records.
 
-    It is decided as if it had not happened: who never saw the document is not told that it went.
+    It is decided as if it had not happened, for now and for then: who never saw the document is
+    not told that it went, not even when its time to be seen would have come since.
     """
-    ids = {id_ for id_, _ in keys}
+    ids = {id_ for id_, _, _ in keys}
     facts = await documents(work, ids)
     statement = select(Document.id, Document.record_id).where(Document.id.in_(ids))
     record_of = {id_: record_id for id_, record_id in await work.session.execute(statement)}
     deciding = await Deciding.on(actor, work, set(record_of.values()))
     found: dict[Key, UUID] = {}
-    for id_, kind in keys:
+    for id_, kind, at in keys:
         before = _before(facts[id_], kind) if id_ in facts else None
-        if before is not None:
-            decision = deciding.decide(Action.READ_DOCUMENT, record_of[id_], before)
-            if decision.is_allowed:
-                found[id_, kind] = record_of[id_]
+        if before is not None and all(
+            deciding.decide(Action.READ_DOCUMENT, record_of[id_], before, moment).is_allowed
+            for moment in (work.now, at)
+        ):
+            found[id_, kind, at] = record_of[id_]
     return found
 
 

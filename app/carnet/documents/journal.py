@@ -42,6 +42,7 @@ from carnet_crypto.headfile import head_to_json
 NEWEST = Order(
     "journal.newest", JournalEntry.at.desc(), JournalEntry.number.desc(), JournalEntry.id.desc()
 )
+WAITED_RULE = "settings.results-shown"  # of a release because the days are over
 RELEASED_LIMIT = 100  # entries that come with the one of a release
 BATCH = 500  # entries of an archive read at a time
 
@@ -146,22 +147,30 @@ async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, 
 async def released_with(
     actor: Actor, work: Work, entry_ids: Collection[UUID]
 ) -> dict[UUID, list[JournalEntry]]:
-    """Return, of entries that tell of a release, those about its documents held back until then.
+    """Return, of entries that tell of a release, those about its documents held back until then:
+    the chain HELD, and where the holder had chosen to wait, what came before the release.
 
     At most 100 in all, the oldest first.
     """
-    telling = select(JournalEntry.id, JournalEntry.record_id, JournalEntry.object_ids).where(
+    telling = select(
+        JournalEntry.id,
+        JournalEntry.record_id,
+        JournalEntry.object_ids,
+        JournalEntry.number,
+        JournalEntry.rule,
+    ).where(
         JournalEntry.id.in_(entry_ids), JournalEntry.action == JournalAction.RELEASE_DOCUMENT.value
     )
     found: dict[UUID, list[JournalEntry]] = {}
-    for id_, record_id, document_ids in await work.session.execute(telling):
+    for id_, record_id, document_ids, number, rule in await work.session.execute(telling):
+        before = and_(JournalEntry.number < number, literal(rule == WAITED_RULE))
         held = _entries(actor, work, JournalFilter()).where(
             JournalEntry.record_id == record_id,
-            JournalEntry.chain == JournalChain.HELD,
+            or_(JournalEntry.chain == JournalChain.HELD, before),
             JournalEntry.object_kind == ObjectKind.DOCUMENT.value,
             JournalEntry.object_ids.overlap(document_ids),
         )
-        oldest = held.order_by(JournalEntry.number).limit(RELEASED_LIMIT)
+        oldest = held.order_by(JournalEntry.at, JournalEntry.id).limit(RELEASED_LIMIT)
         found[id_] = list(await work.session.scalars(oldest))
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -78,13 +79,17 @@ def facts_of(work: Work, draft: DocumentDraft) -> DocumentFacts:
 
 
 async def write_entry(
-    granted: Granted, action: JournalAction, document: Document, work: Work
+    granted: Granted,
+    action: JournalAction,
+    document: Document,
+    work: Work,
+    version_ids: Collection[UUID] = (),
 ) -> None:
-    """Write what was done with a document into the journal."""
+    """Write what was done with a document, or several of its versions, into the journal."""
     await granted.journal(
         action,
         ObjectKind.DOCUMENT,
-        document.id,
+        *(sorted(version_ids) or [document.id]),
         is_held=is_held(document, work),
         details={"category": document.category.value},
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from graphql import GraphQLError, OperationType
+from websockets.exceptions import InvalidMessage
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
@@ -51,6 +52,7 @@ OPERATIONS_LIMIT = 100  # under way on one socket
 FRESH = 60  # seconds for which a token that was looked at serves subscriptions
 ID_LIMIT = 200  # characters of an operation's id
 PING = b"\x89\x00"
+NO_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 _quiet = logging.getLogger("carnet.websockets")  # what a client sends is not ours to log
 _quiet.disabled = True
@@ -167,10 +169,10 @@ class GraphQLSocket(asyncio.Protocol):
         "_closing",
         "_connections",
         "_drained",
-        "_frames",
         "_heard",
         "_is_counted",
         "_is_text",
+        "_message",
         "_operations",
         "_peer",
         "_sockets",
@@ -207,7 +209,7 @@ class GraphQLSocket(asyncio.Protocol):
         self._address = ""
         self._token: str | None = None
         self._authenticated_at = 0.0
-        self._frames: list[bytes] | None = None
+        self._message: bytearray | None = None  # what came of one in fragments
         self._is_text = True
         self._is_counted = False
         self._heard = True
@@ -237,7 +239,11 @@ class GraphQLSocket(asyncio.Protocol):
                 self._shake_hands(event)
             elif isinstance(event, Frame):
                 self._take_frame(event)
+        if isinstance(self._ws.handshake_exc, InvalidMessage):
+            self._transport.write(NO_REQUEST)
         self._flush()
+        if self in self._sockets.open and self._ws.state is not State.OPEN:
+            self._depart()  # the client closed, or broke the protocol and was told so
 
     def eof_received(self) -> None:
         """Take the end of what the client sends."""
@@ -322,13 +328,19 @@ class GraphQLSocket(asyncio.Protocol):
         """Close with a code, and without more words if the client does not answer."""
         if self.is_lost or self._closing is not None:
             return
-        timeout = self._sockets.close_timeout
-        self._closing = asyncio.get_running_loop().call_later(timeout, self._transport.abort)
         if self._ws.state is State.OPEN:
             self._ws.send_close(code, reason)
             self._flush()
         else:
             self._transport.close()
+        self._depart()
+
+    def _depart(self) -> None:
+        """End all operations, and the connection itself if the client does not soon."""
+        if self.is_lost or self._closing is not None:
+            return
+        timeout = self._sockets.close_timeout
+        self._closing = asyncio.get_running_loop().call_later(timeout, self._transport.abort)
         for operation in list((self._operations or {}).values()):
             operation.cancel()
         self._operations = None
@@ -360,9 +372,12 @@ class GraphQLSocket(asyncio.Protocol):
     def _refusal(self, request: Request) -> tuple[int, str] | None:
         if request.path.partition("?")[0] != PATH:
             return 404, "GraphQL is at /graphql.\n"
+        hosts, keys = (request.headers.get_all(name) for name in ("Host", "Sec-WebSocket-Key"))
+        if len(hosts) > 1 or not all(key.isascii() for key in keys):
+            return 400, "This is no handshake.\n"
         origins = request.headers.get_all("Origin")
         allowed = self._sockets.services.settings.allowed_origins
-        host = request.headers.get("Host", "")
+        host = "".join(hosts)
         if any(not is_own_origin(origin, host) and origin not in allowed for origin in origins):
             return 403, "Pages of this origin may not connect.\n"
         try:
@@ -380,16 +395,16 @@ class GraphQLSocket(asyncio.Protocol):
         match frame.opcode:
             case Opcode.TEXT | Opcode.BINARY:
                 self._is_text = frame.opcode is Opcode.TEXT
-                self._frames = [bytes(frame.data)]
-            case Opcode.CONT if self._frames is not None:
-                self._frames.append(bytes(frame.data))
+                self._message = bytearray(frame.data)
+            case Opcode.CONT if self._message is not None:
+                self._message += frame.data
             case _:
                 return  # pings and closes are answered below us
-        if frame.fin and self._frames is not None:
-            whole, self._frames = b"".join(self._frames), None
+        if frame.fin and self._message is not None:
+            whole, self._message = bytes(self._message), None
             try:
                 self._take_message(whole if self._is_text else b"")
-            except ValueError:
+            except (ValueError, orjson.JSONEncodeError):  # orjson reads deeper than it writes
                 self.close(CloseCode.BAD_REQUEST, "Invalid message")
 
     def _take_message(self, text: bytes) -> None:

@@ -164,7 +164,7 @@ class _Lander:
 
     async def _document(self, index: int, item: DocumentItem, subject: Subject) -> None:
         try:
-            async with self.work.session.begin_nested():
+            async with self.work.savepoint():
                 document, landing = await file_document(
                     self.actor, self.work, self.blobs, item, subject
                 )
@@ -277,14 +277,14 @@ class _Lander:
                 self._refuse(fact.index, fact.item, Reason.MALFORMED, refusal.message)
         landed = checked
         try:
-            async with self.work.session.begin_nested():
+            async with self.work.savepoint():
                 await self._write_entries(checked)
         except DBAPIError as error:  # one of them: find it, and keep the others
             raise_unless_of_item(error)
             landed = []
             for fact, entry in checked:
                 try:
-                    async with self.work.session.begin_nested():
+                    async with self.work.savepoint():
                         await self._write_entries([(fact, entry)])
                     landed.append((fact, entry))
                 except DBAPIError as cause:

@@ -126,7 +126,7 @@ async def link_identity(
     if not 0 < len(subject) <= SUBJECT_LIMIT or not 0 < len(issuer) <= SUBJECT_LIMIT:
         raise ValidationFailed(f"Issuer and subject have 1 to {SUBJECT_LIMIT} characters.")
     try:
-        async with work.session.begin_nested():
+        async with work.savepoint():
             linked = await work.session.scalar(
                 update(Account)
                 .where(Account.id == account_id)

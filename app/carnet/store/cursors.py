@@ -1,14 +1,16 @@
 """Cursors of streams: places that a client keeps and hands back, sealed.
 
 A number in the clear would tell a client who skips from 7 to 9 that something happened which they
-may not see, so a cursor is encrypted; being authenticated too, it cannot be made up. It is
-deterministic: the same place is the same cursor, in every process with the same key.
+may not see, so a cursor is encrypted; being authenticated too, it cannot be made up. The cursor of
+an event is the same in every process with the same key. One of the end of a stream is salted:
+compared with an older one, it would tell whether something happened in between.
 """
 
 from __future__ import annotations
 
 import hashlib
 import struct
+from secrets import token_bytes
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -18,7 +20,7 @@ from carnet.errors import BadCursor
 from carnet_crypto.encoding import DecodeError, from_base64url, to_base64url
 
 CURSOR_LIMIT = 200  # characters
-_FORM = struct.Struct(">Q8s")  # number, beginning of the event's id
+_FORM = struct.Struct(">Q8s8s")  # number, what is kept of the event's id, salt
 
 
 class Cursors:
@@ -28,7 +30,15 @@ class Cursors:
         key = hashlib.sha512(b"carnet stream cursors v1" + server_key).digest()
         self._siv = AESSIV(key)
 
-    def seal(self, kind: str, stream_id: UUID, number: int, event_id: UUID | None) -> str:
+    def seal(
+        self,
+        kind: str,
+        stream_id: UUID,
+        number: int,
+        event_id: UUID | None,
+        *,
+        is_salted: bool = False,
+    ) -> str:
         """Return the cursor of a place.
 
         Args:
@@ -36,8 +46,10 @@ class Cursors:
             stream_id: the stream.
             number: the last number that was seen; 0 before the first.
             event_id: of the event there; None where there is none, or where it is not kept.
+            is_salted: never the same cursor twice.
         """
-        place = _FORM.pack(number, mark_of(event_id))
+        salt = token_bytes(8) if is_salted else bytes(8)
+        place = _FORM.pack(number, mark_of(event_id), salt)
         sealed = self._siv.encrypt(place, [kind.encode(), stream_id.bytes])
         return to_base64url(sealed)
 
@@ -51,7 +63,7 @@ class Cursors:
             if len(cursor) > CURSOR_LIMIT:
                 raise BadCursor(path=("after",))
             plain = self._siv.decrypt(from_base64url(cursor), [kind.encode(), stream_id.bytes])
-            number, mark = _FORM.unpack(plain)
+            number, mark, _ = _FORM.unpack(plain)
         except (DecodeError, InvalidTag, ValueError, struct.error):
             raise BadCursor(path=("after",)) from None
         return number, mark

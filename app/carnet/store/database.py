@@ -48,6 +48,19 @@ class Work:
         """Return a fresh UUIDv7 of this moment."""
         return new_id(self.now)
 
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what the block does, and forget what it would have told, when it raises."""
+        told, grown = len(self.events), dict(self.grown)
+        try:
+            async with self.session.begin_nested():
+                yield
+        except BaseException:
+            del self.events[told:]
+            self.grown.clear()
+            self.grown.update(grown)
+            raise
+
 
 class Database:
     """A pool of connections under the server's own role."""

@@ -23,9 +23,11 @@ from sqlalchemy import (
     any_,
     column,
     delete,
+    exists,
     func,
     insert,
     literal,
+    or_,
     select,
     true,
     update,
@@ -97,10 +99,7 @@ async def flush(
             asked[stream_id] += 1
             if not event.is_hint:
                 must_exist.add(stream_id)
-    ends = await _take_numbers(session, asked)
-    missing = {id_: asked[id_] for id_ in must_exist - ends.keys()}
-    if missing:
-        ends |= await _begin(session, missing)
+    ends = await _take_numbers(session, asked, must_exist)
     following = {id_: end - asked[id_] + 1 for id_, end in ends.items()}
     rows: list[dict[str, Any]] = []
     for event in events:
@@ -123,31 +122,20 @@ async def flush(
     return ends
 
 
-async def _take_numbers(session: AsyncSession, asked: Mapping[UUID, int]) -> dict[UUID, int]:
-    """Lock those of the streams that exist, in order, and take their next numbers."""
-    wanted = _pairs(asked, "count")
-    locked = (
-        select(EventStream.id)
-        .where(EventStream.id.in_(select(wanted.c.id)))
-        .order_by(EventStream.id)
-        .with_for_update()
-        .cte("locked")
-    )
-    taken = (
-        update(EventStream)
-        .where(EventStream.id == locked.c.id, EventStream.id == wanted.c.id)
-        .values(last_number=EventStream.last_number + wanted.c.count)
-        .returning(EventStream.id, EventStream.last_number)
-        .execution_options(synchronize_session=False)
-    )
-    return {id_: last for id_, last in await session.execute(taken)}
+async def _take_numbers(
+    session: AsyncSession, asked: Mapping[UUID, int], must_exist: Collection[UUID]
+) -> dict[UUID, int]:
+    """Take the next numbers of the streams that exist, and begin those that must.
 
-
-async def _begin(session: AsyncSession, asked: Mapping[UUID, int]) -> dict[UUID, int]:
-    """Take the first numbers of new streams; somebody else may begin one at the same time."""
+    One statement, so that also between a stream that is begun and one that is there, the locks
+    are taken in the order of the ids.
+    """
     wanted = _pairs(asked, "count")
+    begins = wanted.c.id == any_(literal(sorted(must_exist), ARRAY(PG_UUID(as_uuid=True))))
+    is_there = exists().where(EventStream.id == wanted.c.id)
     new = upsert(EventStream).from_select(
-        ["id", "last_number"], select(wanted.c.id, wanted.c.count).order_by(wanted.c.id)
+        ["id", "last_number"],
+        select(wanted.c.id, wanted.c.count).where(or_(begins, is_there)).order_by(wanted.c.id),
     )
     taken = new.on_conflict_do_update(
         index_elements=[EventStream.id],
@@ -164,8 +152,9 @@ async def ensure_streams(work: Work, ids: Collection[UUID]) -> None:
 
 async def bounds(work: Work, ids: Collection[UUID]) -> dict[UUID, Bounds]:
     """Return where the streams end; without those that nothing ever happened in."""
+    wanted = literal(list(ids), ARRAY(PG_UUID(as_uuid=True)))  # one parameter, however many
     statement = select(EventStream.id, EventStream.last_number, EventStream.pruned_to).where(
-        EventStream.id == any_(literal(list(ids), ARRAY(PG_UUID(as_uuid=True))))
+        EventStream.id == any_(wanted)
     )
     return {
         id_: Bounds(last, pruned) for id_, last, pruned in await work.session.execute(statement)

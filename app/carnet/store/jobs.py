@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,6 +57,51 @@ async def ask(
     await work.session.execute(
         statement.on_conflict_do_update(index_elements=[Job.kind, Job.key], set_=renewed)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One of many jobs of a kind."""
+
+    key: str
+    due_at: datetime
+    arguments: Mapping[str, Any]
+
+
+async def ask_all(work: Work, kind: str, wanted: Sequence[Asked]) -> None:
+    """Have many jobs of a kind done, each as by `ask`."""
+    rows = [
+        {
+            "id": work.new_id(),
+            "kind": kind,
+            "key": each.key,
+            "arguments": dict(each.arguments),
+            "due_at": each.due_at,
+            "attempts": 0,
+            "created_at": work.now,
+        }
+        for each in sorted(wanted, key=lambda each: each.key)  # locks in one order
+    ]
+    if not rows:
+        return
+    statement = insert(Job)
+    renewed = {name: statement.excluded[name] for name in ("arguments", "due_at", "attempts")}
+    statement = statement.on_conflict_do_update(index_elements=[Job.kind, Job.key], set_=renewed)
+    await work.session.execute(statement, rows)
+
+
+async def hasten(work: Work, kind: str, keys: Collection[str]) -> None:
+    """Have those of the jobs that are in the queue done at once."""
+    if keys:
+        waiting = select(Job.id).where(Job.kind == kind, Job.key.in_(keys), Job.due_at > work.now)
+        found = list(await work.session.scalars(waiting.order_by(Job.key).with_for_update()))
+        await work.session.execute(update(Job).where(Job.id.in_(found)).values(due_at=work.now))
+
+
+async def drop(work: Work, kind: str, key: str) -> bool:
+    """Take a job out of the queue; tell whether it was there."""
+    statement = delete(Job).where(Job.kind == kind, Job.key == key).returning(Job.id)
+    return await work.session.scalar(statement) is not None
 
 
 async def ensure(work: Work, kind: str, key: str = "") -> None:

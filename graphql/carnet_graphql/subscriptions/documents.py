@@ -15,6 +15,7 @@ from carnet.access.events import DocumentEventKind
 from carnet.access.rules import Action
 from carnet.documents import following, queries
 from carnet.errors import NotFound
+from carnet.people.actor import Actor, Patient, Professional
 from carnet.records import queries as record_queries
 from carnet.store.events import LoggedEvent
 from carnet_graphql.context import Context, Info
@@ -104,7 +105,7 @@ async def present_documents(
     loaded = await context.load_many(queries.by_ids, ids) if ids else []
     seen = {document.id: document for document in loaded if document is not None}
     keys = [
-        (row.subject_id, KINDS[row.kind])
+        (row.subject_id, KINDS[row.kind], row.at)
         for row in rows
         if row.kind in KINDS and row.subject_id not in seen
     ]
@@ -115,8 +116,11 @@ async def present_documents(
     events: list[Event | None] = []
     for row in rows:
         kind = KINDS.get(row.kind)
-        document = seen.get(row.subject_id)
-        if kind is None or (document is None and (row.subject_id, kind) not in gone):
+        if kind is None:
+            events.append(None)
+            continue
+        document, key = seen.get(row.subject_id), (row.subject_id, kind, row.at)
+        if document is None and key not in gone:
             events.append(None)
             continue
         shared: dict[str, Any] = {
@@ -125,22 +129,30 @@ async def present_documents(
             "at": row.at,
         }
         if document is None:
-            record_id = write_id(Record, gone[row.subject_id, kind])
+            record_id = write_id(Record, gone[key])
             document_id = write_id(Document, row.subject_id)
             events.append(DocumentRemoved(**shared, record_id=record_id, document_id=document_id))
         else:
             record_id = write_id(Record, document.record_id)
-            made = _MADE.get(kind, DocumentChanged)
+            made = _made(kind, context.actor)
             events.append(made(**shared, record_id=record_id, document=Document.of(document)))
     return events
 
 
-_MADE: dict[DocumentEventKind, Any] = {
-    DocumentEventKind.DEPOSITED: DocumentDeposited,
-    DocumentEventKind.RELEASED: DocumentDeposited,
-    DocumentEventKind.UNMASKED: DocumentDeposited,
-    DocumentEventKind.REPLACED: DocumentReplaced,
-}
+def _made(kind: DocumentEventKind, actor: Actor) -> Any:
+    """Return as what somebody is told of a document that they see."""
+    match kind:
+        case DocumentEventKind.DEPOSITED:
+            return DocumentDeposited
+        case DocumentEventKind.REPLACED:
+            return DocumentReplaced
+        # What was hidden from the holder's side comes into their sight, what was masked into a
+        # professional's; the others saw it all the time.
+        case DocumentEventKind.RELEASED if isinstance(actor, Patient):
+            return DocumentDeposited
+        case DocumentEventKind.UNMASKED if isinstance(actor, Professional):
+            return DocumentDeposited
+    return DocumentChanged
 
 
 @strawberry.type

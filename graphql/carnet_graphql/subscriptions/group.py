@@ -23,6 +23,8 @@ import orjson
 from graphql import ExecutionResult, GraphQLError
 from graphql.execution import Executor, execute_subscription_event
 
+from carnet.access.volume import keep
+from carnet.access.volume_rules import Pace
 from carnet.errors import (
     AccessDenied,
     AccessEnded,
@@ -38,7 +40,6 @@ from carnet.store.outages import is_outage
 from carnet.store.tails import Tail
 from carnet_graphql.context import Context
 from carnet_graphql.masking import log_failure, mask_all
-from carnet_graphql.scalars import Cursor
 from carnet_graphql.subscriptions.in_flight import InFlight
 from carnet_graphql.subscriptions.topic import CaughtUp, Topic
 
@@ -117,7 +118,12 @@ class Group:
         self._task: asyncio.Task[None] | None = None
         self._pace = 1
         self._in_flight = InFlight()
-        self._caught_up: tuple[int, bytes] | None = None
+        self._written = topic.written()
+
+    def is_past(self, end: int, account_end: int) -> bool:
+        """Tell whether more is known of its streams than up to these numbers."""
+        known = (self.tail, end), (self.account, account_end)
+        return any(tail is not None and tail.position > number for tail, number in known)
 
     @property
     def place(self) -> Place:
@@ -309,6 +315,7 @@ class Group:
         Raises:
             Unauthenticated, AccessEnded: as `check`.
             RightsChanged: they changed again and again while it was read.
+            RateLimited: the actor reaches far more patients than their profession needs.
         """
         key = rows[0].number, rows[-1].number
         return await self._in_flight.once(key, partial(self._render_in_turn, rows))
@@ -316,30 +323,29 @@ class Group:
     async def _render_in_turn(self, rows: Sequence[Any]) -> list[bytes | None]:
         async with self._shared.at_once:
             try:
-                return await self._render(rows)
+                payloads, pace = await self._render(rows)
             except RightsChanged:
-                return await self._render(rows)
+                payloads, pace = await self._render(rows)
+        await keep(pace)  # whoever is slowed down holds up nobody else
+        return payloads
 
-    async def _render(self, rows: Sequence[Any]) -> list[bytes | None]:
+    async def _render(self, rows: Sequence[Any]) -> tuple[list[bytes | None], Pace]:
         context = self._shared.new_context(self.actor)
+        context.reads.written = self._written
         await self._check(context)
         events = await self.topic.present(context, rows)
         results = await gather(
             *(self._execute(context, event) for event in events if event is not None)
         )
-        if self.topic.is_journalled:
-            await context.settle()
+        pace = await context.reads.note(context.actor, context.database)
         following = iter(results)
-        return [None if event is None else next(following) for event in events]
+        return [None if event is None else next(following) for event in events], pace
 
     async def _render_caught_up(self, number: int, event_id: UUID | None) -> bytes:
-        if self._caught_up is not None and self._caught_up[0] == number:
-            return self._caught_up[1]
+        """Return it as JSON: for each member anew, as no two cursors of it may be compared."""
         context = self._shared.new_context(self.actor)
-        event = CaughtUp(cursor=Cursor(self.topic.cursor(context, number, event_id)))
-        rendered = await self._execute(context, event)
-        self._caught_up = number, rendered
-        return rendered
+        event = CaughtUp(cursor=self.topic.cursor(context, number, event_id, is_salted=True))
+        return await self._execute(context, event)
 
     async def _execute(self, context: Context, event: object) -> bytes:
         executor = self._executor.build_per_event_executor(event)

@@ -58,6 +58,7 @@ class _Start:
     event_id: UUID | None  # of the event there
     account_end: int  # of the account's
     until: datetime | None  # when the right to follow may end by itself
+    is_new: bool  # a stream begins only now: what was said before then, nobody heard
 
 
 class Hub:
@@ -152,14 +153,19 @@ class Hub:
         key = (topic, actor, operation.text, operation.name, operation.share_key(variables))
         group = self._groups.get(key)
         place = group.place if group is not None and group.is_sure else None
+        is_doubtful = False
         if group is None or place is None:
             letting_in = partial(self._let_in, context, topic)
             start = await self._in_flight.once((topic, actor), letting_in)
+            if self._is_stopping:  # meanwhile
+                raise ServerStopping()
             group = self._groups.get(key)
             if group is None:
                 group = self._begin(Group(self._shared, actor, topic, executor, key), start)
             group.until = start.until
             place = start.end, start.event_id
+            # Something may have been said between the decision and now.
+            is_doubtful = start.is_new or group.is_past(start.end, start.account_end)
         # Otherwise: who follows the same in the same session was let in, and not sent away.
         if follow.after is not None:
             place = await self._place(context, follow, place)
@@ -167,12 +173,15 @@ class Hub:
         if self._groups.get(key) is not group:  # everybody was sent away meanwhile
             return await self._subscribe(context, operation, variables, actor, sink)
         group.add(member)
+        if is_doubtful:
+            group.doubt()
         return member
 
     async def _let_in(self, context: Context, topic: Topic) -> _Start:
         """Decide whether the actor may follow, and find where the stream ends.
 
-        Where the streams end is read first: what happens to rights from then on is heard.
+        Where the streams end is read first: what happens to rights from then on is heard. Whoever
+        may not follow leaves no trace, and learns nothing of the stream or a cursor.
 
         Raises:
             Refusal: they may not.
@@ -185,19 +194,21 @@ class Hub:
         needed = {actor.account_id}
         if topic.source is EVENT_LOG:
             needed.add(topic.stream_id)
-        await self._ensure(needed)
         async with self._database.read() as work:
             ends = await topic.source.bounds(work, [topic.stream_id])
             bounds = ends.get(topic.stream_id, Bounds(0, 0))
-            account = (await EVENT_LOG.bounds(work, [actor.account_id]))[actor.account_id]
+            accounts = await EVENT_LOG.bounds(work, [actor.account_id])
+            account = accounts.get(actor.account_id, Bounds(0, 0))
             ends_at = await live_until(work, actor)
-            end = bounds.last_number
-            event_id = await topic.source.id_at(work, topic.stream_id, end)
         may_end_at = await topic.standing(context)
+        is_new = await self._ensure(needed)
+        end = bounds.last_number
+        async with self._database.read() as work:
+            event_id = await topic.source.id_at(work, topic.stream_id, end)
         await topic.open(context)
         await context.settle()
         until = min((at for at in (ends_at, may_end_at) if at is not None), default=None)
-        return _Start(end, event_id, account.last_number, until)
+        return _Start(end, event_id, account.last_number, until, is_new)
 
     async def _place(self, context: Context, follow: Follow, end: Place) -> Place:
         """Return the place of a cursor.
@@ -219,16 +230,17 @@ class Hub:
             raise CursorExpired(path=("after",))  # the stream went another way since
         return number, event_id
 
-    async def _ensure(self, stream_ids: set[UUID]) -> None:
-        """Make the streams exist, once for each in this process."""
+    async def _ensure(self, stream_ids: set[UUID]) -> bool:
+        """Make the streams exist, once for each in this process; tell whether one may be new."""
         missing = stream_ids - self._ensured
         if not missing:
-            return
+            return False
         async with self._database.write() as work:
             await ensure_streams(work, missing)
         if len(self._ensured) > MEMORY_OF_STREAMS:
             self._ensured.clear()
         self._ensured |= missing
+        return True
 
     def _begin(self, group: Group, start: _Start) -> Group:
         topic = group.topic

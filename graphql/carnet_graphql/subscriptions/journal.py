@@ -1,7 +1,7 @@
 """The subscription to a record's access journal.
 
-Following the journal is written down once, when it begins. If every event that it tells were, each
-would tell of the next.
+Following the journal is written down once, when it begins, and so is each document that its events
+show, when the first of them does. If every event that it tells were, each would tell of the next.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import strawberry
 from carnet.access.deciding import require, standing
 from carnet.access.journal import JournalAction
 from carnet.access.journal_log import JOURNAL_LOG
+from carnet.access.journal_tables import JournalEntry as JournalRow
 from carnet.access.rules import Action
 from carnet.documents import journal
 from carnet.store.tails import Source
 from carnet_graphql.context import Context, Info
 from carnet_graphql.journal import JournalEntry
 from carnet_graphql.node import GlobalId, read_id
+from carnet_graphql.reads import KINDS, Noted
 from carnet_graphql.records import Record
 from carnet_graphql.subscriptions.topic import AfterEvent, CaughtUp, Event, Follow, Topic
 
@@ -49,7 +51,6 @@ class JournalTopic(Topic):
 
     kind: ClassVar[str] = "journalEvents"
     source: ClassVar[Source] = JOURNAL_LOG
-    is_journalled: ClassVar[bool] = False
 
     async def standing(self, context: Context) -> datetime | None:
         """Return until when the actor may read the journal."""
@@ -61,6 +62,10 @@ class JournalTopic(Topic):
         async with context.database.write() as work:
             granted = await require(context.actor, work, self.stream_id, Action.READ_JOURNAL)
             await granted.journal(JournalAction.READ_JOURNAL)
+
+    def written(self) -> set[Noted]:
+        """Return that the journal is being read."""
+        return {(self.stream_id, KINDS[JournalRow], self.stream_id)}
 
     async def present(self, context: Context, rows: Sequence[Any]) -> list[Event | None]:
         """Return the entries that the actor sees."""

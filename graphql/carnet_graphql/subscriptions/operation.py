@@ -12,15 +12,20 @@ from graphql import (
     GraphQLError,
     OperationType,
     VariableNode,
+    Visitor,
     get_operation_ast,
     parse,
+    visit,
 )
 from graphql.language import FieldNode
 
+from carnet.errors import ValidationFailed
 from carnet_graphql.assembly import CarnetSchema
 from carnet_graphql.limits import TOKEN_LIMIT, check
 
 CACHED = 256  # operations; a front end has some dozens
+REMEMBERED_TEXT = 16 * 1024  # characters of an operation that is remembered
+FOLLOWED_TEXT = 64 * 1024  # characters of a subscription, and bytes of its variables: they stay
 AFTER = "after"
 
 
@@ -39,9 +44,19 @@ class Operation:
     own: str | None
 
     def share_key(self, variables: dict[str, Any] | None) -> bytes:
-        """Return what is the same for clients who select the same."""
+        """Return what is the same for clients who select the same.
+
+        Raises:
+            ValidationFailed: the variables are too large, or nested too deep.
+        """
         shared = {key: value for key, value in (variables or {}).items() if key != self.own}
-        return orjson.dumps(shared, option=orjson.OPT_SORT_KEYS)
+        try:
+            found = orjson.dumps(shared, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError:
+            raise ValidationFailed("variables are nested too deep.") from None
+        if len(found) > FOLLOWED_TEXT:
+            raise ValidationFailed(f"variables of a subscription: at most {FOLLOWED_TEXT} bytes.")
+        return found
 
 
 class Operations:
@@ -70,21 +85,39 @@ class Operations:
             return [GraphQLError("There is no operation of that name.")]
         own = None
         if found.operation is OperationType.SUBSCRIPTION:
-            own = _variable_for_after(text, found.selection_set.selections[0])
+            if len(text) > FOLLOWED_TEXT:
+                return [GraphQLError(f"A subscription has at most {FOLLOWED_TEXT} characters.")]
+            own = _variable_for_after(document, found.selection_set.selections[0])
         operation = Operation(text, name, document, found.operation, own)
-        self._known[key] = operation
+        if len(text) <= REMEMBERED_TEXT:
+            self._known[key] = operation
         if len(self._known) > CACHED:
             self._known.popitem(last=False)
         return operation
 
 
-def _variable_for_after(text: str, root: Any) -> str | None:
+def _variable_for_after(document: DocumentNode, root: Any) -> str | None:
     """Return the variable of the root field's ``after``, if nothing else can be using it."""
     if not isinstance(root, FieldNode):
         return None
     for argument in root.arguments or ():
         if argument.name.value == AFTER and isinstance(argument.value, VariableNode):
             name = argument.value.name.value
-            if text.count("$" + name) == 2:  # where it is declared, and here
+            uses = _Uses(name)
+            visit(document, uses)
+            if uses.count == 2:  # where it is declared, and here
                 return name
     return None
+
+
+class _Uses(Visitor):
+    """Counts where a variable of this name stands."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.count = 0
+        self._name = name
+
+    def enter_variable(self, node: VariableNode, *_: Any) -> None:
+        """Count one."""
+        self.count += node.name.value == self._name

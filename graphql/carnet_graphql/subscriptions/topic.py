@@ -14,6 +14,7 @@ from strawberry import UNSET
 
 from carnet.store.tails import EVENT_LOG, Source
 from carnet_graphql.context import Context
+from carnet_graphql.reads import Noted
 from carnet_graphql.scalars import Cursor
 
 AfterEvent: TypeAlias = Annotated[
@@ -49,7 +50,6 @@ class Topic(ABC):
 
     kind: ClassVar[str]  # the field's name; its cursors fit no other
     source: ClassVar[Source] = EVENT_LOG
-    is_journalled: ClassVar[bool] = True  # whether what events show is written down as read
 
     stream_id: UUID
 
@@ -76,9 +76,19 @@ class Topic(ABC):
         Reads go through ``context.load``, so that they are decided again and written down.
         """
 
-    def cursor(self, context: Context, number: int, event_id: UUID | None) -> Cursor:
-        """Return the cursor of a place."""
-        return Cursor(context.cursors.seal(self.kind, self.stream_id, number, event_id))
+    def written(self) -> set[Noted] | None:
+        """Return what of a journal was written by `open`, where a read is written but once for as
+        long as somebody follows; None where every read is."""
+        return None
+
+    def cursor(
+        self, context: Context, number: int, event_id: UUID | None, *, is_salted: bool = False
+    ) -> Cursor:
+        """Return the cursor of a place; salted, it is told from no other place's."""
+        sealed = context.cursors.seal(
+            self.kind, self.stream_id, number, event_id, is_salted=is_salted
+        )
+        return Cursor(sealed)
 
 
 @dataclass(frozen=True, slots=True)

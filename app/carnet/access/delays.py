@@ -1,0 +1,62 @@
+"""Results that a holder chose to see some days later: what waits for its days to be over.
+
+The days decide by themselves (`carnet.access.rules`). So that whoever follows the record hears of
+it then, a job for each result waits for its moment, and moves when the setting does;
+`carnet.documents.delays` does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import any_, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+
+from carnet.access.facts import DOCUMENTS, HOLDER_SIDE, RESULT_CATEGORIES
+from carnet.access.tables import AccessSettings
+from carnet.store.database import Work
+from carnet.store.jobs import Asked, ask_all, hasten
+
+JOB = "documents.delayed-result"
+LONGEST_DELAY = 60  # days that results may be kept from the holder at their own wish
+
+
+async def wait_for(
+    work: Work, document_ids: Collection[UUID], record_ids: Collection[UUID] = ()
+) -> None:
+    """Have what is a result and too new for the holder told when its days are over.
+
+    Args:
+        work: the transaction, in which the rows are written already.
+        document_ids: documents that came, or changed.
+        record_ids: records whose holder chose another number of days. What waited and need not
+            any more is told at once.
+    """
+    days = func.coalesce(AccessSettings.hide_results_days, 0)
+    array = ARRAY(PG_UUID(as_uuid=True))
+    longest = work.now - timedelta(days=LONGEST_DELAY)
+    of_record = DOCUMENTS.c.record_id == any_(literal(sorted(record_ids), array))
+    statement = (
+        select(DOCUMENTS.c.id, DOCUMENTS.c.deposited_at, days)
+        .join(AccessSettings, AccessSettings.record_id == DOCUMENTS.c.record_id, isouter=True)
+        .where(
+            or_(DOCUMENTS.c.id == any_(literal(sorted(document_ids), array)), of_record),
+            DOCUMENTS.c.category.in_(RESULT_CATEGORIES),
+            DOCUMENTS.c.depositor.not_in(HOLDER_SIDE),
+            DOCUMENTS.c.status == "CURRENT",
+            DOCUMENTS.c.deposited_at > longest,
+            or_(days > 0, of_record),
+        )
+    )
+    waiting, over = [], []
+    for id_, deposited_at, chosen in await work.session.execute(statement):
+        visible_at = deposited_at + timedelta(days=chosen)
+        if visible_at > work.now:
+            waiting.append(Asked(str(id_), visible_at, {"document_id": str(id_)}))
+        else:
+            over.append(str(id_))
+    await ask_all(work, JOB, waiting)
+    await hasten(work, JOB, over)
