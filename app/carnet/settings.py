@@ -28,6 +28,7 @@ class Settings:
     data_dir: Path = Path(".carnet")
     database_url: str | None = field(default=None, repr=False)  # None: embedded PostgreSQL
     migration_url: str | None = field(default=None, repr=False)  # the owner's; None: database_url
+    broadcast_url: str | None = field(default=None, repr=False)  # None: through the database
     blob_url: str | None = None  # None: a folder under data_dir
     kek_file: Path | None = None  # None: a key file under data_dir, development only
     log_key_file: Path | None = None  # signs the journal; None: one under data_dir, development
@@ -55,6 +56,7 @@ class Settings:
             data_dir=Path(env.get("CARNET_DATA_DIR", defaults.data_dir)).expanduser(),
             database_url=env.get("CARNET_DATABASE_URL") or None,
             migration_url=env.get("CARNET_MIGRATION_URL") or None,
+            broadcast_url=env.get("CARNET_BROADCAST_URL") or None,
             blob_url=env.get("CARNET_BLOB_URL") or None,
             kek_file=_path(env, "CARNET_KEK_FILE"),
             log_key_file=_path(env, "CARNET_LOG_KEY_FILE"),

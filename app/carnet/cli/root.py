@@ -39,6 +39,7 @@ Settings (environment variables):
   CARNET_DATA_DIR          folder of the database, documents and keys; .carnet
   CARNET_DATABASE_URL      a PostgreSQL of your own; unset: one is started for you
   CARNET_MIGRATION_URL     its owner, for carnet migrate; unset: CARNET_DATABASE_URL
+  CARNET_BROADCAST_URL     where processes wake each other: redis://…; unset: the database
   CARNET_BLOB_URL          where documents are kept, such as s3://bucket; unset: the data folder
   CARNET_MODE              development or production; development
   CARNET_KEK_FILE          key file that encrypts documents; unset: one in the data folder
