@@ -10,6 +10,8 @@ from pathlib import Path
 
 from carnet.errors import UserMistake
 
+MOST_WORKERS = 64  # each has up to 21 connections to the database
+
 
 class Mode(StrEnum):
     """``development`` shows the IDE and introspection; ``production`` is closed by default."""
@@ -25,6 +27,7 @@ class Settings:
     mode: Mode = Mode.DEVELOPMENT
     host: str = "127.0.0.1"
     port: int = 8000
+    workers: int = 1  # processes of `carnet serve`
     data_dir: Path = Path(".carnet")
     database_url: str | None = field(default=None, repr=False)  # None: embedded PostgreSQL
     migration_url: str | None = field(default=None, repr=False)  # the owner's; None: database_url
@@ -53,6 +56,7 @@ class Settings:
             mode=_mode(env),
             host=env.get("CARNET_HOST", defaults.host),
             port=_number(env, "CARNET_PORT", defaults.port, 1, 65535),
+            workers=_number(env, "CARNET_WORKERS", defaults.workers, 1, MOST_WORKERS),
             data_dir=Path(env.get("CARNET_DATA_DIR", defaults.data_dir)).expanduser(),
             database_url=env.get("CARNET_DATABASE_URL") or None,
             migration_url=env.get("CARNET_MIGRATION_URL") or None,

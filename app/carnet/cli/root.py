@@ -36,6 +36,7 @@ EPILOG = """\
 Settings (environment variables):
   CARNET_PORT              port to serve on; 8000
   CARNET_HOST              address to serve on; 127.0.0.1
+  CARNET_WORKERS           processes that carnet serve serves with; 1
   CARNET_DATA_DIR          folder of the database, documents and keys; .carnet
   CARNET_DATABASE_URL      a PostgreSQL of your own; unset: one is started for you
   CARNET_MIGRATION_URL     its owner, for carnet migrate; unset: CARNET_DATABASE_URL

@@ -73,6 +73,19 @@ def broker_url(settings: Settings, database_url: str | URL) -> str:
     raise UserMistake(_MISTAKE)
 
 
+def refuse_lonely_broker(settings: Settings) -> None:
+    """Refuse a broker that does not reach other processes.
+
+    Raises:
+        UserMistake: the settings name one, or none that can be used.
+    """
+    if settings.broadcast_url is not None and broker_url(settings, "") == "memory://":
+        raise UserMistake(
+            "CARNET_BROADCAST_URL is memory://, which reaches one process only;"
+            " unset it, or serve with one worker."
+        )
+
+
 def scheme_of(url: str) -> str:
     """Return what kind of broker it is; this part holds no secret.
 
