@@ -359,7 +359,7 @@ async def test_a_broker_out_of_reach_is_told_once_and_so_is_its_return(
         async with made.wakeups.running():
             made.announce(stream, 1)
             async with await asyncio.start_server(refuse, "127.0.0.1", server.port):
-                for _ in range(20):
+                for _ in range(8):
                     async with asyncio.timeout(SOON):
                         await attempts.acquire()
             assert len(caplog.records) == 1
