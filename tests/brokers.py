@@ -84,6 +84,8 @@ class Proxy:
         self._passing = asyncio.Event()  # of the connections made since the last silence
         self._passing.set()
         self._silenced: list[asyncio.Event] = []
+        self.swallows: bytes | None = None  # what is never carried, nor what follows it
+        self.swallowed = asyncio.Semaphore(0)
 
     def silence(self) -> None:
         """Carry nothing more on the connections that are open, and leave them open."""
@@ -106,6 +108,9 @@ class Proxy:
             with suppress(ConnectionError):
                 while data := await source.read(65536):
                     await passing.wait()
+                    if self.swallows is not None and self.swallows in data:
+                        self.swallowed.release()
+                        continue
                     sink.write(data)
                     await sink.drain()
             await passing.wait()

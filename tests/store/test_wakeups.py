@@ -239,6 +239,20 @@ async def test_the_network_goes_silent_to_postgresql(owner_url: URL) -> None:
     await admin.close()
 
 
+async def test_a_subscription_that_is_never_answered_is_given_up_and_holds_nobody(
+    owner_url: URL,
+) -> None:
+    async with proxy(f"{owner_url.query['host']}/.s.PGSQL.5432") as network:
+        network.swallows = b"LISTEN"
+        over_tcp = owner_url.set(host="127.0.0.1", port=network.port, query={})
+        made = Process(postgres_url(over_tcp), {})
+        async with asyncio.timeout(SOON):
+            async with made.wakeups.running():
+                for _ in range(3):  # the third attempt is under way when it is told to stop
+                    await network.swallowed.acquire()
+        assert made.losses == 0
+
+
 @pytest.mark.parametrize("silent", [0, 1])
 async def test_the_network_goes_silent_to_redis(redis: RedisServer, silent: int) -> None:
     async with proxy(("127.0.0.1", redis.port)) as network:

@@ -187,7 +187,10 @@ class Link(Broadcast):
     async def open(self) -> None:
         """Connect and subscribe. With Redis, messages may still be missed a moment afterwards."""
         await self.connect()
-        self._subscriber = await self._opened.enter_async_context(self.subscribe(CHANNEL))
+        try:
+            self._subscriber = await self._opened.enter_async_context(self.subscribe(CHANNEL))
+        except KeyError:  # what the library makes of any failure, cancellation included
+            raise ConnectionError("no subscription") from None
 
     async def hear(self) -> str:
         """Return the next message; what waits already is returned without giving way."""
