@@ -1,58 +1,73 @@
-"""Real brokers for tests: Redis on a port of its own, and a proxy that can go silent."""
+"""Real brokers for tests: a Redis of one's own, and a network that can go silent."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 import subprocess
+import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from servers import free_port
+from redis import Redis
+from redis.exceptions import ConnectionError as NotYet
+from servers import STARTS_WITHIN, STOPS_WITHIN, free_port
+
+NETWORK = "network"  # the name of tasks that carry bytes
 
 
 class RedisServer:
-    """One redis-server, which can be killed and started again on the same port."""
+    """A ``redis-server`` on a free loopback port; it keeps nothing and ends by its process id."""
 
     def __init__(self, folder: Path) -> None:
-        program = shutil.which("redis-server")
-        assert program, "redis-server is missing: apt-get install redis-server"
-        self.program = program
-        self.folder = folder
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
-        self.process: subprocess.Popen[str] | None = None
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        """Where it is."""
+        return f"redis://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            text=True,
+    def start(self, password: str = "") -> None:
+        """Start it, and wait until it answers."""
+        program = shutil.which("redis-server")
+        assert program, "these tests need redis-server; on Debian: apt-get install redis-server"
+        self._process = subprocess.Popen(
+            [program, "-"],
+            stdin=subprocess.PIPE,
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
         )
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if "Ready to accept" in line:
-                return
-        raise AssertionError("redis-server did not start")
+        settings = [f"port {self.port}", "bind 127.0.0.1", 'save ""', "appendonly no"]
+        settings += [f"requirepass {password}"] if password else []
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n".join(settings).encode())
+        self._process.stdin.close()
+        deadline = time.monotonic() + STARTS_WITHIN
+        with Redis(port=self.port, password=password or None) as client:
+            while True:
+                assert self._process.poll() is None, "redis-server ended at once"
+                assert time.monotonic() < deadline, "redis-server does not answer"
+                with suppress(NotYet):
+                    if client.ping():
+                        return
+                time.sleep(0.02)
 
     def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            assert self.process.stdout is not None
-            self.process.stdout.close()
-            self.process = None
+        """End it at once, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(STOPS_WITHIN)
+            self._process = None
 
 
 @contextmanager
 def redis_server() -> Iterator[RedisServer]:
-    with TemporaryDirectory() as folder:
+    """Yield a Redis that runs."""
+    with tempfile.TemporaryDirectory(prefix="carnet-redis-") as folder:
         server = RedisServer(Path(folder))
         server.start()
         try:
@@ -62,58 +77,75 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 class Proxy:
-    """Passes TCP on to a port until it is told to swallow everything."""
+    """A network on the way to a server, which can stop carrying anything without a word."""
 
-    def __init__(self, target: int) -> None:
-        self.target = target
+    def __init__(self) -> None:
         self.port = 0
-        self.silent: set[asyncio.StreamWriter] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._passing = asyncio.Event()  # of the connections made since the last silence
+        self._passing.set()
+        self._silenced: list[asyncio.Event] = []
+        self.swallows: bytes | None = None  # what is never carried, nor what follows it
+        self.swallowed = asyncio.Semaphore(0)
 
-    def go_silent(self) -> None:
-        """Swallow everything on the connections that there are; new ones pass."""
-        self.silent = set(self._writers)
+    def silence(self) -> None:
+        """Carry nothing more on the connections that are open, and leave them open."""
+        self._passing.clear()
+        self._silenced.append(self._passing)
+        self._passing = asyncio.Event()
+        self._passing.set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        there, back = await asyncio.open_connection("127.0.0.1", self.target)
-        self._writers.add(back)
+    def heal(self) -> None:
+        """Carry everything again, late."""
+        for passing in self._silenced:
+            passing.set()
+        self._silenced.clear()
+
+    async def pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, passing: asyncio.Event
+    ) -> None:
+        """Carry one direction of a connection until either side ends."""
         try:
-            await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+            with suppress(ConnectionError):
+                while data := await source.read(65536):
+                    await passing.wait()
+                    if self.swallows is not None and self.swallows in data:
+                        self.swallowed.release()
+                        continue
+                    sink.write(data)
+                    await sink.drain()
+            await passing.wait()
         finally:
-            for one in (writer, back):
-                self._writers.discard(one)
-                one.close()
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            while data := await reader.read(65536):
-                if writer not in self.silent:
-                    writer.write(data)
-                    await writer.drain()
-            if writer not in self.silent:
-                writer.close()
+            sink.close()
 
 
 @asynccontextmanager
-async def proxy_to(port: int) -> AsyncIterator[Proxy]:
-    proxy = Proxy(port)
+async def proxy(to: str | tuple[str, int]) -> AsyncIterator[Proxy]:
+    """Yield a network on a loopback port.
+
+    Args:
+        to: the path of a unix socket, or host and port.
+    """
+    made = Proxy()
     tasks: set[asyncio.Task[None]] = set()
 
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(proxy.serve(reader, writer))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = (
+            asyncio.open_unix_connection(to)
+            if isinstance(to, str)
+            else asyncio.open_connection(*to)
+        )
+        from_server, to_server = await there
+        passing = made._passing
+        for source, sink in ((reader, to_server), (from_server, writer)):
+            tasks.add(asyncio.create_task(made.pump(source, sink, passing), name=NETWORK))
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
+    made.port = server.sockets[0].getsockname()[1]
     try:
-        yield proxy
+        yield made
     finally:
         server.close()
-        for writer in list(proxy._writers):
-            writer.transport.abort()
-        for task in list(tasks):
+        made.heal()
+        for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0.01)  # transports close in the loop's next turns

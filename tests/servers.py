@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 STARTS_WITHIN = 90  # seconds, on a machine that does much else
 STOPS_WITHIN = 30
@@ -72,3 +73,32 @@ def running(
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+@contextmanager
+def workers(
+    command: tuple[str, ...], env: dict[str, str], port: int, count: int
+) -> Iterator[Running]:
+    """Start a server with several processes, and wait until all of them serve.
+
+    Args:
+        command: the words of ``carnet serve``.
+        env: its environment.
+        port: where.
+        count: how many processes.
+    """
+    with running((*command, "--workers", str(count)), env, port, "Carnet serves") as server:
+        yield server
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process started and that still run."""
+    listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
+    return [int(line) for line in listed.stdout.split()]
+
+
+def listeners(port: int) -> int:
+    """Return how many sockets listen on a loopback port (Linux)."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    states = (line.split()[1:4:2] for line in lines)
+    return sum(at.endswith(f":{port:04X}") and state == "0A" for at, state in states)

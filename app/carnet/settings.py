@@ -10,6 +10,8 @@ from pathlib import Path
 
 from carnet.errors import UserMistake
 
+MOST_WORKERS = 64  # each has up to 21 connections to the database
+
 
 class Mode(StrEnum):
     """``development`` shows the IDE and introspection; ``production`` is closed by default."""
@@ -25,10 +27,11 @@ class Settings:
     mode: Mode = Mode.DEVELOPMENT
     host: str = "127.0.0.1"
     port: int = 8000
-    workers: int = 1  # processes that serve
+    workers: int = 1  # processes of `carnet serve`
     data_dir: Path = Path(".carnet")
     database_url: str | None = field(default=None, repr=False)  # None: embedded PostgreSQL
     migration_url: str | None = field(default=None, repr=False)  # the owner's; None: database_url
+    broadcast_url: str | None = field(default=None, repr=False)  # None: through the database
     blob_url: str | None = None  # None: a folder under data_dir
     kek_file: Path | None = None  # None: a key file under data_dir, development only
     log_key_file: Path | None = None  # signs the journal; None: one under data_dir, development
@@ -39,7 +42,6 @@ class Settings:
     mail_from: str | None = None
     vapid_key_file: Path | None = None  # signs Web Push; None: one under data_dir, development
     push_private: bool = False  # push services on private addresses, for development
-    broadcast_url: str | None = field(default=None, repr=False)  # None: the database itself
     allowed_origins: tuple[str, ...] = ()  # of pages that may open sockets; its own always may
     sockets_per_address: int = 1000  # a whole hospital may come from one
     sockets_per_user: int = 32  # tabs and devices
@@ -59,10 +61,11 @@ class Settings:
             mode=_mode(env),
             host=env.get("CARNET_HOST", defaults.host),
             port=_number(env, "CARNET_PORT", defaults.port, 1, 65535),
-            workers=_number(env, "CARNET_WORKERS", defaults.workers, 1, 256),
+            workers=_number(env, "CARNET_WORKERS", defaults.workers, 1, MOST_WORKERS),
             data_dir=Path(env.get("CARNET_DATA_DIR", defaults.data_dir)).expanduser(),
             database_url=env.get("CARNET_DATABASE_URL") or None,
             migration_url=env.get("CARNET_MIGRATION_URL") or None,
+            broadcast_url=env.get("CARNET_BROADCAST_URL") or None,
             blob_url=env.get("CARNET_BLOB_URL") or None,
             kek_file=_path(env, "CARNET_KEK_FILE"),
             log_key_file=_path(env, "CARNET_LOG_KEY_FILE"),
@@ -73,7 +76,6 @@ class Settings:
             mail_from=env.get("CARNET_MAIL_FROM") or None,
             vapid_key_file=_path(env, "CARNET_VAPID_KEY_FILE"),
             push_private=env.get("CARNET_PUSH_PRIVATE", "") == "1",
-            broadcast_url=env.get("CARNET_BROADCAST_URL") or None,
             allowed_origins=tuple(env.get("CARNET_ALLOWED_ORIGINS", "").replace(",", " ").split()),
             sockets_per_address=_number(
                 env, "CARNET_SOCKETS_PER_ADDRESS", defaults.sockets_per_address, 1, 10**6

@@ -18,8 +18,8 @@ from carnet.people.oidc import load_providers
 from carnet.people.passwords import Passwords
 from carnet.people.sessions import authenticate
 from carnet.settings import Mode
+from carnet.store.brokers import broker_url
 from carnet.store.cursors import Cursors
-from carnet.store.wakeups import broker_url
 from carnet_graphql.schema import schema
 
 

@@ -36,9 +36,11 @@ EPILOG = """\
 Settings (environment variables):
   CARNET_PORT              port to serve on; 8000
   CARNET_HOST              address to serve on; 127.0.0.1
+  CARNET_WORKERS           processes that carnet serve serves with; 1
   CARNET_DATA_DIR          folder of the database, documents and keys; .carnet
   CARNET_DATABASE_URL      a PostgreSQL of your own; unset: one is started for you
   CARNET_MIGRATION_URL     its owner, for carnet migrate; unset: CARNET_DATABASE_URL
+  CARNET_BROADCAST_URL     where processes wake each other: redis://…; unset: the database
   CARNET_BLOB_URL          where documents are kept, such as s3://bucket; unset: the data folder
   CARNET_MODE              development or production; development
   CARNET_KEK_FILE          key file that encrypts documents; unset: one in the data folder
@@ -49,8 +51,6 @@ Settings (environment variables):
   CARNET_MAIL_FROM         the address that e-mail comes from
   CARNET_VAPID_KEY_FILE    signs Web Push
   CARNET_PUSH_PRIVATE      1: push services on private addresses, in development
-  CARNET_WORKERS           processes of `carnet serve` [1]
-  CARNET_BROADCAST_URL     what wakes other processes: redis://…; the database unless it is set
   CARNET_ALLOWED_ORIGINS   origins of web pages that may open sockets, beside the server's own
   CARNET_SOCKETS_PER_ADDRESS  open sockets and event streams of one address [1000]
   CARNET_SOCKETS_PER_USER  the same of one user [32]

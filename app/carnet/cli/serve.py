@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from carnet.errors import UserMistake
+from carnet.settings import MOST_WORKERS, Mode, Settings
 
 if TYPE_CHECKING:
     from carnet.cli.server import Stopper
-    from carnet.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,32 +46,25 @@ def address_options(command: F) -> F:
 @address_options
 @click.option(
     "--workers",
-    type=click.IntRange(1, 256),
+    type=click.IntRange(1, MOST_WORKERS),
     help="Serve with so many processes. [CARNET_WORKERS, or 1]",
 )
-@click.option("--worker-socket", type=int, hidden=True)  # what a supervisor hands on
 @click.option(
     "--access-log/--no-access-log",
     default=True,
     help="Write a line of JSON to stderr for each request; it names no person.",
 )
-def serve(
-    host: str | None,
-    port: int | None,
-    workers: int | None,
-    worker_socket: int | None,
-    access_log: bool,
-) -> None:
+def serve(host: str | None, port: int | None, workers: int | None, access_log: bool) -> None:
     """Serve GraphQL, uploads, downloads and intake until Ctrl-C.
 
     Starts its own PostgreSQL in the data folder unless CARNET_DATABASE_URL names one.
     """
     settings = _settings(host, port)
-    if worker_socket is not None:
-        _run_worker(settings, worker_socket, has_access_log=access_log)
+    count = workers or settings.workers
+    if count > 1:
+        _run_workers(settings, count, has_access_log=access_log)
     else:
-        count = workers or settings.workers
-        _run(settings, is_demo=False, has_access_log=access_log, workers=count)
+        _run(settings, is_demo=False, has_access_log=access_log)
 
 
 @click.command(epilog=DEMO_EXAMPLES)
@@ -86,96 +79,94 @@ def demo(host: str | None, port: int | None) -> None:
 
 
 def _settings(host: str | None, port: int | None) -> Settings:
-    from carnet.settings import Settings
-
     settings = Settings.from_env()
     return replace(settings, host=host or settings.host, port=port or settings.port)
 
 
-def _run(settings: Settings, *, is_demo: bool, has_access_log: bool, workers: int = 1) -> None:
+def _run(settings: Settings, *, is_demo: bool, has_access_log: bool) -> None:
     from carnet.cli.server import listen, run_until_stopped
-    from carnet.settings import Mode
     from carnet.store.embedded import hold
 
     if is_demo and settings.mode is Mode.PRODUCTION:
         raise UserMistake("The sandbox is not for production; unset CARNET_MODE.")
-    if workers > 1 and (settings.broadcast_url or "").startswith("memory:"):
-        raise UserMistake("CARNET_BROADCAST_URL is memory://, which links no workers.")
-    _log_to_stderr(has_access_log)
+    log_to_stderr(has_access_log)
     with ExitStack() as held:
         if settings.database_url is None:
             held.enter_context(hold(settings.data_dir))
         listening = held.enter_context(listen(settings.host, settings.port))
 
         async def work(stopper: Stopper) -> None:
-            starting = "PostgreSQL" if settings.database_url is None else "the database"
-            click.echo(f"Carnet: opening {starting}…", err=True)
-            if workers > 1:
-                log = "--access-log" if has_access_log else "--no-access-log"
-                words = ("--host", settings.host, "--port", str(settings.port), log)
-                await _supervise(settings, listening, stopper, workers, words)
-            else:
-                await _serve(settings, listening, stopper, is_demo=is_demo)
+            await _serve(settings, listening, stopper, is_demo=is_demo)
+
+        run_until_stopped(work)
+
+
+def _run_workers(settings: Settings, count: int, *, has_access_log: bool) -> None:
+    from carnet.cli.server import run_until_stopped
+    from carnet.cli.workers import Supervisor
+    from carnet.cli.workspace import owner_url, workspace
+    from carnet.people.oidc import load_providers
+    from carnet.store.brokers import refuse_lonely_broker
+    from carnet.store.embedded import hold
+
+    refuse_lonely_broker(settings)
+    log_to_stderr(has_access_log)
+    with ExitStack() as held:
+        if settings.database_url is None:
+            held.enter_context(hold(settings.data_dir))
+        supervisor = Supervisor(settings, count, has_access_log=has_access_log)
+        held.enter_context(supervisor.listening())
+
+        async def work(stopper: Stopper) -> None:
+            _say_opening(settings)
+            with owner_url(settings):  # PostgreSQL outlives every worker
+                async with workspace(settings):
+                    if settings.oidc_file is not None:
+                        load_providers(settings.oidc_file)
+                # So what is wrong was told once, and migrations and keys were made once.
+                await supervisor.run(stopper, lambda: _say_serving(settings))
             click.echo("Carnet has stopped.", err=True)
 
         run_until_stopped(work)
 
 
-def _run_worker(settings: Settings, number: int, *, has_access_log: bool) -> None:
-    from socket import socket
-
-    from carnet.cli.server import run_until_stopped
-    from carnet.cli.workers import READY, end_with_supervisor
-
-    _log_to_stderr(has_access_log)
-    with socket(fileno=number) as listening:
-        listening.setblocking(False)
-
-        async def work(stopper: Stopper) -> None:
-            end_with_supervisor(stopper)
-            await _serve(settings, listening, stopper, announcement=READY)
-
-        run_until_stopped(work)
-
-
-async def _supervise(
-    settings: Settings, listening: Any, stopper: Stopper, count: int, words: tuple[str, ...]
-) -> None:
+async def _serve(settings: Settings, listening: Any, stopper: Stopper, *, is_demo: bool) -> None:
     from carnet.cli.intake import local_server
-    from carnet.cli.workers import Supervisor
-    from carnet.cli.workspace import workspace
+    from carnet.cli.welcome import welcome
 
     def announce() -> None:
-        address = local_server(settings)
-        click.echo(f"Carnet serves {address} with {count} workers; Ctrl-C stops it.")
+        if is_demo:
+            click.echo(welcome(local_server(settings), settings))
+        else:
+            _say_serving(settings)
 
-    async with workspace(settings):  # up to date, and kept running, for all of them
-        supervisor = Supervisor(listening, count, words, announce)
-        stopper.server = supervisor
-        if not stopper.is_stopping:
-            await supervisor.run()
+    _say_opening(settings)
+    await serve_here(settings, listening, stopper, announce, is_demo=is_demo)
+    click.echo("Carnet has stopped.", err=True)
 
 
-async def _serve(
+async def serve_here(
     settings: Settings,
     listening: Any,
     stopper: Stopper,
+    announce: Callable[[], None],
     *,
     is_demo: bool = False,
-    announcement: str | None = None,
 ) -> None:
+    """Serve in this process, and look after things meanwhile, until the stopper hears a signal.
+
+    Args:
+        announce: called once, when requests are being answered.
+        is_demo: fill the sandbox first.
+
+    Raises:
+        UserMistake: something that it needs is out of reach.
+    """
     from carnet.cli.application import application
     from carnet.cli.filling import fill
-    from carnet.cli.intake import local_server
     from carnet.cli.server import serve as serve_until_stopped
     from carnet.cli.upkeep import upkeep
-    from carnet.cli.welcome import welcome
     from carnet.cli.workspace import workspace
-
-    def announce() -> None:
-        address = local_server(settings)
-        said = f"Carnet serves {address}; Ctrl-C stops it."
-        click.echo(announcement or (welcome(address, settings) if is_demo else said))
 
     async with workspace(settings) as opened:
         if is_demo:
@@ -184,7 +175,19 @@ async def _serve(
             await serve_until_stopped(app, listening, stopper, announce, app.state.live)
 
 
-def _log_to_stderr(has_access_log: bool) -> None:
+def _say_opening(settings: Settings) -> None:
+    opening = "PostgreSQL" if settings.database_url is None else "the database"
+    click.echo(f"Carnet: opening {opening}…", err=True)
+
+
+def _say_serving(settings: Settings) -> None:
+    from carnet.cli.intake import local_server
+
+    click.echo(f"Carnet serves {local_server(settings)}; Ctrl-C stops it.")
+
+
+def log_to_stderr(has_access_log: bool) -> None:
+    """Write warnings to stderr, and on request a line for each request."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     access = logging.getLogger("carnet.access")
     access.setLevel(logging.INFO if has_access_log else logging.WARNING)

@@ -32,11 +32,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: the termin
 T = TypeVar("T")
 
 
-class Stoppable(Protocol):
-    """What serves until it is told to stop: uvicorn's server, or a supervisor of several."""
+class Workers(Protocol):
+    """Processes that serve."""
 
-    should_exit: bool
-    force_exit: bool
+    def stop(self) -> None:
+        """Let them finish; when called again, do not wait for requests."""
 
 
 class Stopper:
@@ -44,16 +44,19 @@ class Stopper:
 
     def __init__(self) -> None:
         self.is_stopping = False
-        self.server: Stoppable | None = None
+        self.server: uvicorn.Server | None = None
+        self.workers: Workers | None = None
         self.task: asyncio.Task[Any] | None = None
 
     def hear(self) -> None:
-        """Take one signal: let the server finish, or, before it serves, give up starting."""
+        """Take one signal: let what serves finish, or, before it serves, give up starting."""
         is_second = self.is_stopping
         self.is_stopping = True
         if self.server is not None:
             self.server.should_exit = True
             self.server.force_exit = is_second
+        elif self.workers is not None:
+            self.workers.stop()
         elif self.task is not None:
             self.task.cancel()
 
@@ -82,23 +85,50 @@ def run_until_stopped(work: Callable[[Stopper], Coroutine[Any, Any, T]]) -> T:
         raise
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, shares_port: bool = False) -> socket.socket:
     """Return a listening socket.
+
+    Args:
+        host: the address.
+        port: 0 takes a free one.
+        shares_port: see `bind`.
+
+    Raises:
+        UserMistake: the port is taken or not allowed, or the address is not this machine's.
+    """
+    listening = bind(host, port, shares_port=shares_port)
+    try:
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise UserMistake(_why_not(error, host, port)) from error
+    return listening
+
+
+def bind(host: str, port: int, *, shares_port: bool = False) -> socket.socket:
+    """Return a socket that has the address and does not listen yet.
+
+    Args:
+        host: the address.
+        port: 0 takes a free one.
+        shares_port: others who say so too may listen there as well. Linux spreads connections over
+            them.
 
     Raises:
         UserMistake: the port is taken or not allowed, or the address is not this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    bound = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shares_port:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind((host, port))
     except OSError as error:
-        listening.close()
+        bound.close()
         raise UserMistake(_why_not(error, host, port)) from error
-    listening.setblocking(False)
-    return listening
+    bound.setblocking(False)
+    return bound
 
 
 async def serve(

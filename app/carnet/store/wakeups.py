@@ -1,55 +1,123 @@
-"""The link between processes: which streams have grown, over `broadcaster`.
+"""Wake-ups between processes: streams have grown, come and read.
 
-It carries ids and numbers, never data, and nothing depends on it but speed: whoever hears nothing
-finds out by looking (`carnet.store.tails`). One channel serves the whole deployment, in batches;
-what `broadcaster` 0.3 does not do is done here. It stalls without a word when its connection dies,
-so a heartbeat goes through the broker, and a link on which nothing is heard is replaced; its
-queues have no bound, so they are emptied at once.
+They are hints. What they tell of is committed and stays in the database, and who waits looks there
+by itself now and then, so a wake-up that is lost costs a moment. `Wakeups` still knows when one may
+have been lost: senders number their messages, and one heartbeat a moment shows gaps and silence.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import struct
-from collections.abc import AsyncIterator, Callable, Mapping
+import secrets
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from time import monotonic
-from urllib.parse import quote, urlencode
+from dataclasses import dataclass, field
+from itertools import islice
+from random import uniform
+from struct import Struct
 from uuid import UUID
 
-from broadcaster import Broadcast
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from carnet.store.brokers import Link, end, scheme_of
 
-from carnet.errors import UserMistake
-from carnet.settings import Settings
-from carnet_crypto.encoding import DecodeError, from_base64url, to_base64url
+TOGETHER = 0.005  # seconds between two messages: commits in between go into one
+HELLO = 0.05  # seconds between heartbeats until the first of them has come back
+CONNECTING = 1.0  # seconds
+LAST_WORD = 0.2  # seconds to send what waits when the process stops
+LONGEST_BACKOFF = 0.5  # seconds between two attempts to reach the broker
+KEPT = 2000  # streams that wait to be announced; more become «look at everything»
+SENDERS = 1000  # whose numbers are remembered
+TICKS = 10  # parts of the silence that is put up with
+PATIENCE = 3  # times the silence until our own heartbeat must have come back past other messages
 
-CHANNEL = "carnet"
-FIRST = "carnet_first"  # nothing is ever said on it
-GATHERING = 0.005  # seconds in which announcements become one message
-HEARTBEAT = 0.4  # seconds between two signs of life
-SILENCE = 1.2  # seconds without any, after which the link counts as dead
-SHORTEST_BACKOFF = 0.1
-LONGEST_BACKOFF = 5.0  # seconds between two attempts at a new link
-ENDING = 1.0  # seconds that a dead link has to close
-WAITING_LIMIT = 20_000  # streams that wait to be announced; beyond, everybody looks at all
-BATCH = 200  # streams in one message: PostgreSQL takes 8,000 bytes, this is 6,400
-
-ALIVE = "."
-LOOK = "*"
-_FORM = struct.Struct(">16sQ")
+VERSION = 1
+GROWN, EVERYTHING = 0, 1
+MESSAGE_BYTES = 7999  # PostgreSQL's limit for a NOTIFY
+_HEAD = Struct("!BB6x8sQ")  # version, kind, sender, number: as long as an entry
+_ENTRY = Struct("!16sQ")  # stream, its last number
+ENTRIES = MESSAGE_BYTES // 4 * 3 // _ENTRY.size - 1  # Base64 makes four characters of three bytes
 
 _log = logging.getLogger(__name__)
 
 
-class LinkSilent(Exception):
-    """Nothing was heard for too long."""
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What one process says to all.
+
+    ``number`` counts the sender's messages. Without ``grown`` and ``is_everything`` it is only a
+    heartbeat.
+    """
+
+    sender: bytes
+    number: int
+    grown: Mapping[UUID, int] = field(default_factory=dict)
+    is_everything: bool = False
+
+    def encode(self) -> str:
+        """Return it as printable text under PostgreSQL's limit."""
+        kind = EVERYTHING if self.is_everything else GROWN
+        parts = [_HEAD.pack(VERSION, kind, self.sender, self.number)]
+        parts += [_ENTRY.pack(stream.bytes, number) for stream, number in self.grown.items()]
+        return b64encode(b"".join(parts)).decode()
+
+    @classmethod
+    def decode(cls, text: str) -> Message | None:
+        """Return the message, or None where it is none of this version."""
+        if len(text) > MESSAGE_BYTES:
+            return None
+        try:
+            raw = b64decode(text, validate=True)
+        except ValueError:
+            return None
+        if not raw or len(raw) % _ENTRY.size:
+            return None
+        version, kind, sender, number = _HEAD.unpack_from(raw)
+        if version != VERSION or kind not in (GROWN, EVERYTHING):
+            return None
+        entries = _ENTRY.iter_unpack(raw[_HEAD.size :])
+        return cls(sender, number, {UUID(bytes=id_): at for id_, at in entries}, kind == EVERYTHING)
+
+
+class _Unanswered(Exception):
+    """The broker does not pass on what is said."""
+
+
+class _State:
+    """What is known of one link. Time is counted in ticks: a stalled process learns nothing."""
+
+    def __init__(self) -> None:
+        self.is_up = False  # a message of ours came back
+        self.ticks = 0
+        self.quiet = 0  # ticks since anything was heard
+        self.unanswered = 0  # ticks since one of our own messages was heard
+
+    @property
+    def is_silent(self) -> bool:
+        return self.quiet > TICKS or self.unanswered > TICKS * PATIENCE
+
+    def tick(self) -> None:
+        self.ticks += 1
+        self.quiet += 1
+        self.unanswered += 1
 
 
 class Wakeups:
-    """Tells other processes that streams have grown, and hears it from them."""
+    """Tells other processes that streams have grown, and hears it from them.
+
+    Args:
+        url: the broker's, from `carnet.store.brokers.broker_url`.
+        heard: takes ``{stream: last number}`` as some process announced it, this one included, in
+            any order and perhaps twice.
+        lost: called when something may have been missed: all streams are to be looked at.
+        heartbeat: seconds between two messages when there is nothing to announce.
+        silence: seconds without any message after which the link is replaced.
+
+    Both callables run on the event loop and must not block.
+
+    Raises:
+        UserMistake: there is no such kind of broker.
+    """
 
     def __init__(
         self,
@@ -57,231 +125,180 @@ class Wakeups:
         heard: Callable[[Mapping[UUID, int]], None],
         lost: Callable[[], None],
         *,
-        heartbeat: float = HEARTBEAT,
-        silence: float = SILENCE,
+        heartbeat: float = 0.4,
+        silence: float = 1.0,
     ) -> None:
-        """Prepare a link; nothing is dialled before `running`.
-
-        Args:
-            url: of the broker; see `broker_url`.
-            heard: told which streams have grown, and to which number; what is known may be in it.
-            lost: told that something may have been missed.
-            heartbeat: seconds between two signs of life.
-            silence: seconds without any after which the link is replaced.
-        """
         self._url = url
+        self._scheme = scheme_of(url)
         self._heard = heard
         self._lost = lost
         self._heartbeat = heartbeat
         self._silence = silence
-        self._waiting: dict[UUID, int] = {}
-        self._must_look = False
-        self._more = asyncio.Event()
-        self._said = asyncio.Event()  # all that was announced
-        self._heard_at = 0.0
-        self._is_told = False  # that the broker is out of reach
-        self.is_linked = False
-        self.links = 0  # how many there have been
+        self._me = secrets.token_bytes(8)
+        self._sent = 0
+        self._pending: dict[UUID, int] = {}
+        self._is_everything = False  # too much is pending to name it
+        self._wake = asyncio.Event()
+        self._numbers: dict[bytes, int] = {}  # the last that each sender used
+        self._is_away = False  # and it was said
+        self._is_stopping = False
+
+    def __repr__(self) -> str:
+        return f"<Wakeups {self._scheme}>"
 
     def announce(self, grown: Mapping[UUID, int]) -> None:
-        """Tell others; on the event loop, at once, whatever the broker does."""
-        if len(self._waiting) + len(grown) > WAITING_LIMIT:
-            self._waiting.clear()
-            self._must_look = True
-        else:
-            self._waiting.update(grown)
-        self._said.clear()
-        self._more.set()
+        """Tell the others, soon; called on the event loop after a commit. Never raises."""
+        self._keep(grown)
+        self._wake.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep a link while the block runs; what was announced before the end is still sent."""
-        keeping = asyncio.create_task(self._keep())
+        """Hear and tell while the block runs. Does not wait until the broker is reached."""
+        task = asyncio.create_task(self._stay_linked())
         try:
             yield
-            if self.is_linked and (self._waiting or self._must_look):
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(ENDING):
-                        await self._said.wait()
         finally:
-            keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeping
+            self._is_stopping = True  # a library may turn the cancellation into an error
+            await end(task)
 
-    async def _keep(self) -> None:
-        wait = SHORTEST_BACKOFF
-        while True:
-            links = self.links
-            try:
-                await self._link()
-            except Exception as error:  # whatever the broker or its driver does
-                if self.links == links and not self._is_told:
-                    self._is_told = True
-                    _log.warning(
-                        "the broker is out of reach (%s); events are found by looking, within"
-                        " half a second",
-                        type(error).__name__,
-                    )
-            if self.links > links:
-                wait = SHORTEST_BACKOFF
-            self._lost()
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, LONGEST_BACKOFF)
+    def _keep(self, grown: Mapping[UUID, int]) -> None:
+        if self._is_everything:
+            return
+        pending = self._pending
+        for stream, number in grown.items():
+            if number > pending.get(stream, -1):
+                pending[stream] = number
+        if len(pending) > KEPT:
+            self._pending = {}
+            self._is_everything = True
 
-    async def _link(self) -> None:
-        """Hold one link until it dies, which raises."""
-        link = Broadcast(self._url)
+    async def _stay_linked(self) -> None:
+        failures = 0
+        while not self._is_stopping:
+            state = _State()
+            await self._use_one_link(state)
+            if state.is_up and state.ticks > TICKS:
+                failures = 0
+                continue
+            backoff = min(LONGEST_BACKOFF, 0.05 * 2 ** min(failures, 10))
+            failures += 1
+            await asyncio.sleep(backoff * uniform(0.5, 1))  # noqa: S311 — no secret
+
+    async def _use_one_link(self, state: _State) -> None:
+        """Return when the link has failed."""
+        link = Link(self._url)
+        is_stopping = False
         try:
-            async with asyncio.timeout(self._silence * 2):
-                await link.connect()
-            async with asyncio.timeout(None) as bound:
-                # Over Redis, broadcaster's listener may look before the first subscription stands,
-                # and then sleeps until there is another.
-                async with link.subscribe(FIRST), link.subscribe(CHANNEL) as subscriber:
-                    self.links += 1
-                    if self._is_told:
-                        self._is_told = False
-                        _log.warning("the broker is back")
-                    self._heard_at = monotonic()
-                    self.is_linked = True
-                    self._lost()  # what was said before the subscription stood
-                    tasks = [
-                        asyncio.create_task(self._listen(subscriber.get)),
-                        asyncio.create_task(self._speak(link)),
-                        asyncio.create_task(self._watch(link)),
-                    ]
-                    try:
-                        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                    finally:
-                        self.is_linked = False
-                        for task in tasks:
-                            task.cancel()
-                        ended = await asyncio.gather(*tasks, return_exceptions=True)
-                        # Leaving the channel talks to the broker, which may be silent.
-                        bound.reschedule(asyncio.get_running_loop().time() + ENDING)
-                    for error in ended:
-                        if isinstance(error, Exception):
-                            raise error
+            async with asyncio.timeout(CONNECTING):
+                await link.open()
+            await self._until_it_fails(link, state)
+        except asyncio.CancelledError:
+            is_stopping = True
+            if state.is_up and (self._pending or self._is_everything):
+                with suppress(Exception):
+                    async with asyncio.timeout(LAST_WORD):
+                        await self._tell(link)
+            raise
+        except Exception as error:  # each library has its own; none of their texts may be shown
+            if not state.is_up and not self._is_away:
+                self._is_away = True
+                _log.warning(
+                    "the broker of wake-ups (%s) is out of reach: %s; streams are polled meanwhile",
+                    self._scheme,
+                    type(error).__name__.lstrip("_"),
+                )
         finally:
-            await _end(link)
+            await link.close(politely=is_stopping)
 
-    async def _listen(self, get: Callable[[], object]) -> None:
-        while True:
-            event = await get()  # type: ignore[misc]
-            self._heard_at = monotonic()
-            self._take(event.message)
-
-    def _take(self, message: object) -> None:
-        if message == ALIVE:
-            return
+    async def _until_it_fails(self, link: Link, state: _State) -> None:
+        tasks = [
+            asyncio.create_task(work)
+            for work in (
+                self._listen(link, state),
+                self._speak(link, state),
+                self._watch(link, state),
+            )
+        ]
         try:
-            grown = read_message(str(message))
-        except ValueError:
-            self._lost()
-            return
-        self._heard(grown)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except Exception:
+            # Before the others are canceled: a statement that is given up would make asyncpg open
+            # another connection to say so.
+            await link.close(politely=False)
+            raise
+        finally:
+            await end(*tasks)
 
-    async def _speak(self, link: Broadcast) -> None:
+    async def _watch(self, link: Link, state: _State) -> None:
+        while link.is_alive and not state.is_silent:
+            await asyncio.sleep(self._silence / TICKS)
+            state.tick()
+        raise _Unanswered
+
+    async def _speak(self, link: Link, state: _State) -> None:
         while True:
+            await self._tell(link)
+            await asyncio.sleep(TOGETHER)
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._heartbeat):
-                    await self._more.wait()
-                await asyncio.sleep(GATHERING)
-            self._more.clear()
-            async with asyncio.timeout(self._silence):
-                await self._say_what_waits(link)
+                async with asyncio.timeout(self._heartbeat if state.is_up else HELLO):
+                    await self._wake.wait()
 
-    async def _say_what_waits(self, link: Broadcast) -> None:
-        """Send it; what could not be sent is still there, for the next link."""
-        if not self._waiting and not self._must_look:
-            await link.publish(CHANNEL, ALIVE)
-        if self._must_look:
-            await link.publish(CHANNEL, LOOK)
-            self._must_look = False
-        while self._waiting:
-            batch = dict(list(self._waiting.items())[:BATCH])
-            await link.publish(CHANNEL, write_message(batch))
-            for id_, number in batch.items():
-                if self._waiting.get(id_) == number:  # it may have grown meanwhile
-                    del self._waiting[id_]
-        self._said.set()
+    async def _tell(self, link: Link) -> None:
+        """Send what is pending, or a heartbeat; what could not be sent stays pending."""
+        self._wake.clear()
+        grown, self._pending = self._pending, {}
+        is_everything, self._is_everything = self._is_everything, False
+        try:
+            for part in _parts(grown):
+                self._sent += 1
+                await link.say(Message(self._me, self._sent, part, is_everything).encode())
+        except BaseException:  # canceled, too
+            self._keep(grown)
+            self._is_everything |= is_everything
+            raise
 
-    async def _watch(self, link: Broadcast) -> None:
+    async def _listen(self, link: Link, state: _State) -> None:
         while True:
-            await asyncio.sleep(self._heartbeat / 2)
-            has_ended = any(task.done() for task in _tasks_of(link))
-            if has_ended or monotonic() - self._heard_at > self._silence:
-                raise LinkSilent
+            self._take(await link.hear(), state)
+
+    def _take(self, text: str, state: _State) -> None:
+        state.quiet = 0
+        message = Message.decode(text)
+        if message is None:
+            self._lost()
+            return
+        if message.sender == self._me:
+            state.unanswered = 0
+            if not state.is_up:
+                self._come_up(state)
+        elif self._is_gap(message):
+            self._lost()
+        if message.is_everything:
+            self._lost()
+        elif message.grown:
+            self._heard(message.grown)
+
+    def _come_up(self, state: _State) -> None:
+        state.is_up = True
+        self._lost()  # what was said before it was up
+        if self._is_away:
+            self._is_away = False
+            _log.warning("the broker of wake-ups (%s) is back", self._scheme)
+
+    def _is_gap(self, message: Message) -> bool:
+        last = self._numbers.get(message.sender, 0)
+        if not last and len(self._numbers) >= SENDERS:
+            self._numbers.clear()
+        self._numbers[message.sender] = max(last, message.number)
+        return message.number > last + 1
 
 
-def _tasks_of(link: Broadcast) -> list[asyncio.Task[None]]:
-    """Return broadcaster's own tasks, which end without a word when a connection dies."""
-    named = (getattr(link, "_listener_task", None), getattr(link._backend, "_listener", None))
-    return [task for task in named if isinstance(task, asyncio.Task)]
-
-
-async def _end(link: Broadcast) -> None:
-    """Close a link, however dead it is."""
-    with suppress(Exception):
-        async with asyncio.timeout(ENDING):
-            await link.disconnect()
-    # asyncpg's close waits for a server that may be gone; and nobody else looks at these tasks.
-    terminate = getattr(getattr(link._backend, "_conn", None), "terminate", None)
-    if terminate is not None:
-        with suppress(Exception):
-            terminate()
-    tasks = _tasks_of(link)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def write_message(grown: Mapping[UUID, int]) -> str:
-    """Return ids and numbers as the text that goes over the channel."""
-    return to_base64url(b"".join(_FORM.pack(id_.bytes, end) for id_, end in grown.items()))
-
-
-def read_message(text: str) -> dict[UUID, int]:
-    """Return the ids and numbers of a message.
-
-    Raises:
-        ValueError: it is none, or the one that says to look at everything.
-    """
-    try:
-        packed = from_base64url(text)
-    except DecodeError:
-        raise ValueError from None
-    if not packed or len(packed) % _FORM.size:
-        raise ValueError
-    return {UUID(bytes=id_): end for id_, end in _FORM.iter_unpack(packed)}
-
-
-def broker_url(settings: Settings, database_url: str | URL) -> str:
-    """Return where the broker is: the database itself unless a setting names another.
-
-    Raises:
-        UserMistake: the setting is no broker that is known.
-    """
-    try:
-        url = make_url(settings.broadcast_url or database_url)
-    except (ArgumentError, ValueError):  # their texts may hold the password
-        url = None
-    if (settings.broadcast_url or "").startswith(("memory://", "redis://", "rediss://")):
-        return str(settings.broadcast_url)
-    if url is None or url.get_backend_name() not in {"postgresql", "postgres"}:
-        raise UserMistake(
-            "CARNET_BROADCAST_URL starts with postgresql://, redis://, rediss:// or memory://."
-        )
-    return _dsn(url)
-
-
-def _dsn(url: URL) -> str:
-    """Return the URL as asyncpg reads it, a directory of a Unix socket included."""
-    user = quote(url.username or "", safe="")
-    password = f":{quote(str(url.password), safe='')}" if url.password else ""
-    port = f":{url.port}" if url.port else ""
-    query = urlencode(dict(url.query), doseq=True)
-    return (
-        f"postgresql://{user}{password}{'@' if user else ''}{url.host or ''}{port}"
-        f"/{quote(url.database or '', safe='')}{'?' + query if query else ''}"
-    )
+def _parts(grown: Mapping[UUID, int]) -> Iterator[dict[UUID, int]]:
+    """Yield as many entries as a message holds; once nothing, where there are none."""
+    entries = iter(grown.items())
+    part = dict(islice(entries, ENTRIES))
+    yield part
+    while part := dict(islice(entries, ENTRIES)):
+        yield part
