@@ -37,11 +37,6 @@ class Settings:
     log_key_file: Path | None = None  # signs the journal; None: one under data_dir, development
     oidc_file: Path | None = None  # TOML with trusted identity providers
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
-    public_url: str | None = None  # of the app, for links in what is sent
-    smtp_url: str | None = field(default=None, repr=False)
-    mail_from: str | None = None
-    vapid_key_file: Path | None = None  # signs Web Push; None: one under data_dir, development
-    push_private: bool = False  # push services on private addresses, for development
     allowed_origins: tuple[str, ...] = ()  # of pages that may open sockets; its own always may
     sockets_per_address: int = 1000  # a whole hospital may come from one
     sockets_per_user: int = 32  # tabs and devices
@@ -71,11 +66,6 @@ class Settings:
             log_key_file=_path(env, "CARNET_LOG_KEY_FILE"),
             oidc_file=_path(env, "CARNET_OIDC_FILE"),
             trusted_proxies=tuple(env.get("CARNET_TRUSTED_PROXIES", "").replace(",", " ").split()),
-            public_url=env.get("CARNET_PUBLIC_URL") or None,
-            smtp_url=env.get("CARNET_SMTP_URL") or None,
-            mail_from=env.get("CARNET_MAIL_FROM") or None,
-            vapid_key_file=_path(env, "CARNET_VAPID_KEY_FILE"),
-            push_private=env.get("CARNET_PUSH_PRIVATE", "") == "1",
             allowed_origins=tuple(env.get("CARNET_ALLOWED_ORIGINS", "").replace(",", " ").split()),
             sockets_per_address=_number(
                 env, "CARNET_SOCKETS_PER_ADDRESS", defaults.sockets_per_address, 1, 10**6

@@ -26,7 +26,6 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from carnet.notifications.delivering import NO_CHANNELS, Channels
 from carnet.people.actions import Gate
 from carnet.people.actor import Actor
 from carnet.settings import Settings
@@ -56,7 +55,6 @@ class Context:
     cursors: Cursors
     address: str = field(repr=False)
     correlation_id: str
-    channels: Channels = NO_CHANNELS
     reads: Reads = field(default_factory=Reads, repr=False)
     _loaders: dict[Hashable, DataLoader[Any, Any]] = field(default_factory=dict, repr=False)
 

@@ -15,7 +15,6 @@ from carnet_graphql.intake import IntakeMutation
 from carnet_graphql.journal import JournalQuery
 from carnet_graphql.lifecycle_mutations import LifecycleMutation
 from carnet_graphql.node import NodeQuery
-from carnet_graphql.notification_settings import NotificationSettingsMutation
 from carnet_graphql.notifications import NotificationMutation
 from carnet_graphql.operators import OperatorMutation, OperatorQuery
 from carnet_graphql.people import PeopleQuery
@@ -52,7 +51,6 @@ class Mutation(
     IntakeMutation,
     LifecycleMutation,
     NotificationMutation,
-    NotificationSettingsMutation,
     OperatorMutation,
 ):
     """Root of mutations."""

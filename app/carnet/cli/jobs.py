@@ -18,7 +18,6 @@ from carnet.access import sealing, technical, volume
 from carnet.cli.workspace import Workspace
 from carnet.documents import announcements, delays
 from carnet.exports import jobs as exports
-from carnet.notifications import delivering
 from carnet.records import transitions
 from carnet.records.transitions import Eraser
 from carnet.statistics import folding
@@ -42,7 +41,6 @@ RECURRING = (
     volume.PRUNE_JOB,
     technical.FORGET_JOB,
     events.PRUNE_JOB,
-    delivering.JOB,
 )
 """Jobs that are always in the queue."""
 
@@ -53,11 +51,7 @@ def handlers(opened: Workspace) -> dict[str, Handler]:
     async def seal(database: Database, arguments: Mapping[str, Any]) -> datetime:
         return await sealing.run(database, opened.signer, arguments)
 
-    async def deliver(database: Database, arguments: Mapping[str, Any]) -> datetime:
-        return await delivering.run(database, opened.channels, arguments)
-
     return {
-        delivering.JOB: deliver,
         sealing.JOB: seal,
         folding.JOB: folding.run,
         volume.PRUNE_JOB: volume.prune,

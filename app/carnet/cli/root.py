@@ -46,11 +46,6 @@ Settings (environment variables):
   CARNET_KEK_FILE          key file that encrypts documents; unset: one in the data folder
   CARNET_LOG_KEY_FILE      key file that signs the journal; unset: one in the data folder
   CARNET_OIDC_FILE         trusted identity providers, TOML
-  CARNET_PUBLIC_URL        of the app, for links in what is sent
-  CARNET_SMTP_URL          takes e-mail: smtp+starttls://user:password@host:587, smtps://host
-  CARNET_MAIL_FROM         the address that e-mail comes from
-  CARNET_VAPID_KEY_FILE    signs Web Push
-  CARNET_PUSH_PRIVATE      1: push services on private addresses, in development
   CARNET_ALLOWED_ORIGINS   origins of web pages that may open sockets, beside the server's own
   CARNET_SOCKETS_PER_ADDRESS  open sockets and event streams of one address [1000]
   CARNET_SOCKETS_PER_USER  the same of one user [32]

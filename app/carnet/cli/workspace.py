@@ -14,9 +14,7 @@ from hashlib import sha256
 
 from sqlalchemy import URL
 
-from carnet.cli.channels import channels_of
 from carnet.errors import UserMistake
-from carnet.notifications.delivering import NO_CHANNELS, Channels
 from carnet.settings import Mode, Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.clock import SandboxClock
@@ -41,7 +39,6 @@ class Workspace:
     blobs: BlobStore
     signer: Signer
     server_key: bytes = field(repr=False)
-    channels: Channels = NO_CHANNELS
 
 
 @contextmanager
@@ -87,9 +84,7 @@ async def workspace(settings: Settings) -> AsyncIterator[Workspace]:
                 settings.data_dir,
                 may_create=settings.mode is Mode.DEVELOPMENT,
             )
-            server_key = _server_key(settings)
-            channels = channels_of(settings, server_key)
-            yield Workspace(settings, database, blobs, signer, server_key, channels)
+            yield Workspace(settings, database, blobs, signer, _server_key(settings))
 
 
 def _server_key(settings: Settings) -> bytes:

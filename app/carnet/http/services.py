@@ -10,7 +10,6 @@ from sqlalchemy import text
 from starlette.requests import Request
 
 from carnet.errors import Unauthenticated
-from carnet.notifications.delivering import NO_CHANNELS, Channels
 from carnet.people.actions import Gate
 from carnet.people.actor import Actor, Anonymous
 from carnet.settings import Settings
@@ -44,7 +43,6 @@ class Services:
     gate: Gate
     signer: Signer
     cursors: Cursors
-    channels: Channels = NO_CHANNELS
 
     def context(self, actor: Actor, address: str = "", correlation_id: str = "") -> Context:
         """Return the context of a request, or of an event that is rendered for an actor."""
@@ -56,7 +54,6 @@ class Services:
             settings=self.settings,
             signer=self.signer,
             cursors=self.cursors,
-            channels=self.channels,
             address=address,
             correlation_id=correlation_id or new_correlation_id(),
         )

@@ -11,7 +11,6 @@ from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 
 from carnet.errors import NotFound
-from carnet.notifications.delivering import queue
 from carnet.notifications.queries import OPERATORS, by_ids, visible_to
 from carnet.notifications.tables import Notification, NotificationKind
 from carnet.people.actor import Actor
@@ -55,9 +54,7 @@ async def notify(
         "created_at": work.now,
     }
     statement = insert(Notification).values(told).on_conflict_do_nothing()
-    rows = (await work.session.scalars(statement.returning(Notification))).all()
-    _tell(work, rows)
-    await queue(work, [row.id for row in rows])
+    _tell(work, (await work.session.scalars(statement.returning(Notification))).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +82,7 @@ async def notify_persons(work: Work, notices: Sequence[Notice]) -> None:
     ]
     if rows:
         statement = insert(Notification).on_conflict_do_nothing().returning(Notification)
-        told = (await work.session.scalars(statement, rows)).all()
-        _tell(work, told)
-        await queue(work, [row.id for row in told])
+        _tell(work, (await work.session.scalars(statement, rows)).all())
 
 
 async def mark_read(actor: Actor, work: Work, ids: Collection[UUID]) -> None:

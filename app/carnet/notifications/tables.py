@@ -1,4 +1,4 @@
-"""Tables of notifications, and of where and how they leave the server."""
+"""Table of notifications."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from carnet.store.base import Base, Id, enum_column
@@ -59,120 +59,3 @@ class Notification(Base):
     subject_id: Mapped[UUID]
     created_at: Mapped[datetime]
     read_at: Mapped[datetime | None]
-
-
-class Channel(StrEnum):
-    """How somebody is told outside the app."""
-
-    EMAIL = "EMAIL"
-    WEB_PUSH = "WEB_PUSH"
-
-
-class Language(StrEnum):
-    """Of a text."""
-
-    FR = "fr"
-    EN = "en"
-
-
-class Purpose(StrEnum):
-    """What a delivery says."""
-
-    NOTIFICATION = "NOTIFICATION"
-    CONFIRMATION = "CONFIRMATION"  # the code that confirms an address
-    ADDRESS_CHANGED = "ADDRESS_CHANGED"  # to the old address
-
-
-class Destination(Base):
-    """An e-mail address or one browser of an account. Personal data: never in logs or errors.
-
-    ``address`` is the e-mail address or the push endpoint. ``issue`` counts the codes that were
-    sent to it. ``ended_at`` is set when the owner takes it away, another takes its place or the
-    other side says that it is gone.
-    """
-
-    __tablename__ = "notification_destinations"
-    __table_args__ = (
-        UniqueConstraint("account_id", "channel", "address"),
-        CheckConstraint(
-            "(channel = 'WEB_PUSH') = (p256dh IS NOT NULL AND auth IS NOT NULL)",
-            name="keys_of_push",
-        ),
-    )
-
-    id: Mapped[Id]
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
-    channel: Mapped[Channel] = mapped_column(enum_column(Channel))
-    address: Mapped[str]
-    p256dh: Mapped[str | None]
-    auth: Mapped[str | None]
-    language: Mapped[Language] = mapped_column(enum_column(Language))
-    issue: Mapped[int] = mapped_column(server_default=text("0"))
-    code_sent_at: Mapped[datetime | None]
-    tries: Mapped[int] = mapped_column(server_default=text("0"))
-    confirmed_at: Mapped[datetime | None]
-    ended_at: Mapped[datetime | None]
-    created_at: Mapped[datetime]
-
-    def __repr__(self) -> str:
-        return f"Destination(id={self.id})"
-
-
-class Silence(Base):
-    """A kind of notification that an account does not want over a channel; the rest goes out."""
-
-    __tablename__ = "notification_silences"
-
-    account_id: Mapped[UUID] = mapped_column(
-        ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
-    )
-    kind: Mapped[NotificationKind] = mapped_column(
-        enum_column(NotificationKind, "silenced_kind"), primary_key=True
-    )
-    channel: Mapped[Channel] = mapped_column(
-        enum_column(Channel, "silenced_channel"), primary_key=True
-    )
-
-
-class Delivery(Base):
-    """One text to one destination, until it was taken or given up.
-
-    ``last_error`` is a status or the type of an error; its text may hold an address.
-    """
-
-    __tablename__ = "notification_deliveries"
-    __table_args__ = (
-        UniqueConstraint(
-            "destination_id",
-            "notification_id",
-            "purpose",
-            "issue",
-            name="uq_notification_deliveries_once",
-            postgresql_nulls_not_distinct=True,
-        ),
-        CheckConstraint(
-            "(purpose = 'NOTIFICATION') = (notification_id IS NOT NULL)", name="of_notification"
-        ),
-        Index(
-            "ix_notification_deliveries_due_at",
-            "due_at",
-            postgresql_where=text("ended_at IS NULL"),
-        ),
-        Index("ix_notification_deliveries_notification_id", "notification_id"),
-    )
-
-    id: Mapped[Id]
-    destination_id: Mapped[UUID] = mapped_column(
-        ForeignKey("notification_destinations.id", ondelete="CASCADE")
-    )
-    notification_id: Mapped[UUID | None] = mapped_column(
-        ForeignKey("notifications.id", ondelete="CASCADE")
-    )
-    purpose: Mapped[Purpose] = mapped_column(enum_column(Purpose))
-    issue: Mapped[int] = mapped_column(server_default=text("0"))  # of a code
-    due_at: Mapped[datetime]
-    attempts: Mapped[int] = mapped_column(server_default=text("0"))
-    sent_at: Mapped[datetime | None]
-    ended_at: Mapped[datetime | None]  # sent, or given up
-    last_error: Mapped[str | None]
-    created_at: Mapped[datetime]
