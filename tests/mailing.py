@@ -37,7 +37,7 @@ class Mailbox:
         self.at_once = self.most_at_once = 0
         self.may_answer = asyncio.Event()
         self.may_answer.set()
-        self.arrived = asyncio.Event()
+        self.news = asyncio.Condition()
         self.was_secure: list[bool] = []
         self.was_signed_in: list[bool] = []
 
@@ -71,7 +71,7 @@ class Mailbox:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
-            self.arrived.set()
+            await self._tell()
             await self.may_answer.wait()
         finally:
             self.at_once -= 1
@@ -81,7 +81,17 @@ class Mailbox:
         self.recipients.append(envelope.rcpt_tos)
         self.was_secure.append(session.ssl is not None)
         self.was_signed_in.append(bool(session.authenticated))
+        await self._tell()
         return "250 OK"
+
+    async def until(self, *, mails: int = 0, at_once: int = 0) -> None:
+        """Wait until so many mails came, and so many are just coming."""
+        async with asyncio.timeout(60), self.news:
+            await self.news.wait_for(lambda: len(self.mails) >= mails and self.at_once >= at_once)
+
+    async def _tell(self) -> None:
+        async with self.news:
+            self.news.notify_all()
 
 
 class _Dying(SMTP):

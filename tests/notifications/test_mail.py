@@ -40,7 +40,6 @@ async def told(database: Database, mailbox: Mailbox) -> Patient:
     await telling.with_address(database, mailbox, patient)
     mailbox.mails.clear()
     mailbox.recipients.clear()
-    mailbox.arrived.clear()
     async with database.write() as work:
         await work.session.execute(delete(Delivery))
     return patient
@@ -278,7 +277,7 @@ async def test_a_process_that_stops_lets_the_mail_of_the_moment_go_through(
     mailbox.may_answer.clear()
     running = asyncio.create_task(run(database, telling.mail_sender(mailbox), telling.CODES))
     async with asyncio.timeout(20):
-        await mailbox.arrived.wait()
+        await mailbox.until(at_once=1)
     running.cancel()
     mailbox.may_answer.set()
     with pytest.raises(asyncio.CancelledError):
