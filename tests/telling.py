@@ -41,8 +41,7 @@ def push_sender(folder: Path) -> PushSender:
 
 async def deliver(database: Database, sender: Sender) -> None:
     """Send all that is due."""
-    now = database.clock.now()
-    while await delivering.run(database, sender, CODES) <= now:
+    while await delivering.run(database, sender, CODES) <= database.clock.now():
         pass
 
 

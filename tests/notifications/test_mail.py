@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -153,6 +154,20 @@ async def test_while_the_server_is_away_nothing_counts_and_nothing_is_lost(
         await telling.deliver(database, sender)
     assert len(set(mailbox.ids)) == len(mailbox.ids) == 21
     assert mailbox.most_at_once <= 8 and mailbox.sessions <= 1 + 8
+
+
+async def test_a_server_that_says_nothing_is_left_after_a_time(
+    database: Database, told: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carnet.notifications.mail.ANSWER_WITHIN", 0.2)
+    await telling.tell(database, told)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        relay = Relay("smtp", "127.0.0.1", silent.getsockname()[1])
+        sender = MailSender(relay, telling.SENDER, telling.LINK)
+        async with asyncio.timeout(20):
+            assert await run(database, sender, telling.CODES) > database.clock.now()
+    (row,) = await telling.deliveries(database)
+    assert (row.state, row.attempts, row.leased_by) == (QUEUED, 0, None)
 
 
 async def test_what_nobody_takes_is_given_up_in_the_end(

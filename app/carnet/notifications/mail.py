@@ -26,7 +26,6 @@ from carnet.errors import UserMistake, ValidationFailed
 from carnet.notifications.addresses import mail_address
 from carnet.notifications.sending import (
     AT_ONCE,
-    SEND_WITHIN,
     ChannelDown,
     Later,
     Outcome,
@@ -36,6 +35,7 @@ from carnet.notifications.sending import (
 )
 from carnet.notifications.tables import Channel
 
+ANSWER_WITHIN = 10  # seconds, to each command
 OF_A_CONNECTION = 50  # messages; servers end connections that go on for long
 SENDER_NAME = "Carnet"
 NO_MAILBOX = {550, 551, 553}
@@ -150,7 +150,7 @@ class MailSender:
             username=self.relay.user,
             password=self.relay.password,
             local_hostname=self.sender.rpartition("@")[2],
-            timeout=SEND_WITHIN,
+            timeout=ANSWER_WITHIN,
             use_tls=self.relay.scheme == "smtps",
             start_tls=self.relay.scheme == "smtp+starttls",
             tls_context=None if self.relay.scheme == "smtp" else self._tls,
@@ -160,6 +160,9 @@ class MailSender:
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             client.close()
             raise ChannelDown(_name(error)) from None
+        except asyncio.CancelledError:  # it took too long, or the process stops
+            client.close()
+            raise
         return client
 
 
