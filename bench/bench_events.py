@@ -166,7 +166,7 @@ async def peer(
 ) -> AsyncIterator[tuple[Crowd, subprocess.Popen[str], Callable[[int], Awaitable[float]]]]:
     """Start a peer, and yield clients for it, its process and how to publish there."""
     port = free_port()
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: ASYNC220 — it starts nothing else meanwhile
         [*map(str, COMMANDS[name]), str(port)],
         cwd=PEERS,
         stdout=subprocess.PIPE,

@@ -40,6 +40,12 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()  # of pages that may open sockets; its own always may
     sockets_per_address: int = 1000  # a whole hospital may come from one
     sockets_per_user: int = 32  # tabs and devices
+    smtp_url: str | None = field(default=None, repr=False)  # None: no e-mail
+    mail_from: str | None = None  # the sender of e-mails
+    public_url: str | None = None  # of the app, in what is sent; None in development: this server
+    vapid_key_file: Path | None = None  # Web Push; None: off, or one under data_dir, development
+    push_hosts: tuple[str, ...] = ()  # push services that browsers may name; (): the usual ones
+    push_private: bool = False  # http and private addresses may be push services, development
     upload_limit_bytes: int = 5 * 2**30
     intake_limit_bytes: int = 64 * 2**20
     request_limit_bytes: int = 2**20  # a GraphQL body
@@ -73,6 +79,12 @@ class Settings:
             sockets_per_user=_number(
                 env, "CARNET_SOCKETS_PER_USER", defaults.sockets_per_user, 1, 10**6
             ),
+            smtp_url=env.get("CARNET_SMTP_URL") or None,
+            mail_from=env.get("CARNET_MAIL_FROM") or None,
+            public_url=env.get("CARNET_PUBLIC_URL") or None,
+            vapid_key_file=_path(env, "CARNET_VAPID_KEY_FILE"),
+            push_hosts=tuple(env.get("CARNET_PUSH_HOSTS", "").replace(",", " ").split()),
+            push_private=_number(env, "CARNET_PUSH_PRIVATE", 0, 0, 1) == 1,
             upload_limit_bytes=_number(
                 env, "CARNET_UPLOAD_LIMIT_BYTES", defaults.upload_limit_bytes, 1, 2**50
             ),

@@ -26,6 +26,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from carnet.notifications.channels import Channels
 from carnet.people.actions import Gate
 from carnet.people.actor import Actor
 from carnet.settings import Settings
@@ -55,6 +56,7 @@ class Context:
     cursors: Cursors
     address: str = field(repr=False)
     correlation_id: str
+    channels: Channels = field(default_factory=Channels)
     reads: Reads = field(default_factory=Reads, repr=False)
     _loaders: dict[Hashable, DataLoader[Any, Any]] = field(default_factory=dict, repr=False)
 

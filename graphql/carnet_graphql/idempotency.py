@@ -102,6 +102,8 @@ def _plain(value: Any) -> Any:
             return value.name
         case PartialDate() | Decimal() | UUID():
             return str(value)
+        case bytes():
+            return value.hex()
         case datetime() | date():
             return value.isoformat()
         case list() | tuple():

@@ -33,6 +33,7 @@ from carnet_graphql.context import Info
 from carnet_graphql.delegations import PatientDelegations
 from carnet_graphql.lifecycle import PatientLifecycle
 from carnet_graphql.node import Node, load_node, register_node
+from carnet_graphql.notification_preferences import ViewerNotificationPreferences
 from carnet_graphql.notifications import ViewerNotifications
 from carnet_graphql.records import Record
 
@@ -120,7 +121,13 @@ register_node(Organization, queries.organizations, Organization.of)
 
 
 @strawberry.type(description="A person who has a record: patient, holder.")
-class Patient(PatientLifecycle, PatientDelegations, ViewerNotifications, Node):
+class Patient(
+    PatientLifecycle,
+    PatientDelegations,
+    ViewerNotifications,
+    ViewerNotificationPreferences,
+    Node,
+):
     """See `carnet.people.tables.Person`."""
 
     row: strawberry.Private[tables.Person]
@@ -187,7 +194,7 @@ register_node(Patient, records_queries.persons, Patient.of)
 
 
 @strawberry.type(description="A registered health professional.")
-class Professional(ViewerNotifications, Node):
+class Professional(ViewerNotifications, ViewerNotificationPreferences, Node):
     """See `carnet.people.tables.Professional`."""
 
     row: strawberry.Private[tables.Professional]

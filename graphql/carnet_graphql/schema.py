@@ -15,6 +15,7 @@ from carnet_graphql.intake import IntakeMutation
 from carnet_graphql.journal import JournalQuery
 from carnet_graphql.lifecycle_mutations import LifecycleMutation
 from carnet_graphql.node import NodeQuery
+from carnet_graphql.notification_mutations import NotificationPreferenceMutation
 from carnet_graphql.notifications import NotificationMutation
 from carnet_graphql.operators import OperatorMutation, OperatorQuery
 from carnet_graphql.people import PeopleQuery
@@ -51,6 +52,7 @@ class Mutation(
     IntakeMutation,
     LifecycleMutation,
     NotificationMutation,
+    NotificationPreferenceMutation,
     OperatorMutation,
 ):
     """Root of mutations."""

@@ -43,6 +43,7 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
         gate=Gate(opened.database, passwords, attempts, opened.server_key),
         signer=opened.signer,
         cursors=Cursors(opened.server_key),
+        channels=opened.channels,
     )
     try:
         yield create_app(

@@ -18,6 +18,7 @@ from carnet.access import sealing, technical, volume
 from carnet.cli.workspace import Workspace
 from carnet.documents import announcements, delays
 from carnet.exports import jobs as exports
+from carnet.notifications import delivering
 from carnet.records import transitions
 from carnet.records.transitions import Eraser
 from carnet.statistics import folding
@@ -41,8 +42,9 @@ RECURRING = (
     volume.PRUNE_JOB,
     technical.FORGET_JOB,
     events.PRUNE_JOB,
+    delivering.FORGET_JOB,
 )
-"""Jobs that are always in the queue."""
+"""Jobs that are always in the queue; see `recurring` for those that some servers have."""
 
 
 def handlers(opened: Workspace) -> dict[str, Handler]:
@@ -61,13 +63,20 @@ def handlers(opened: Workspace) -> dict[str, Handler]:
         transitions.JOB: _transitions,
         announcements.JOB: _announcements,
         delayed.JOB: delays.tell,
+        **delivering.handlers(opened.channels, opened.server_key),
     }
 
 
-async def ensure_recurring(database: Database) -> None:
+def recurring(opened: Workspace) -> tuple[str, ...]:
+    """Return the repeating jobs of this server: a channel is worked off where it is set up."""
+    channels = [delivering.JOBS[sender.channel] for sender in opened.channels.senders]
+    return (*RECURRING, *channels)
+
+
+async def ensure_recurring(opened: Workspace) -> None:
     """Put the repeating jobs into the queue; those that are there keep their time."""
-    async with database.write() as work:
-        for kind in RECURRING:
+    async with opened.database.write() as work:
+        for kind in recurring(opened):
             await ensure(work, kind)
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "sandbox": "carnet.cli.sandbox:sandbox",
     "habilitation": "carnet.cli.habilitation:habilitation",
     "journal": "carnet.cli.journal:journal",
+    "notifications": "carnet.cli.notifications:notifications",
     "schema": "carnet.cli.schema:schema",
     "statistics": "carnet.cli.statistics:statistics",
     "sweep": "carnet.cli.sweep:sweep",
@@ -50,6 +51,12 @@ Settings (environment variables):
   CARNET_SOCKETS_PER_ADDRESS  open sockets and event streams of one address [1000]
   CARNET_SOCKETS_PER_USER  the same of one user [32]
   CARNET_TRUSTED_PROXIES   addresses or networks whose X-Forwarded-For is believed
+  CARNET_SMTP_URL          mail server, smtp+starttls://user:password@host:587; unset: no e-mail
+  CARNET_MAIL_FROM         the address that e-mails come from
+  CARNET_PUBLIC_URL        of the app, in what is sent; unset in development: this server
+  CARNET_VAPID_KEY_FILE    key file for Web Push; unset: one in the data folder, in development
+  CARNET_PUSH_HOSTS        push services that browsers may name; unset: the usual ones
+  CARNET_PUSH_PRIVATE      1 lets push services be on private addresses, in development
   CARNET_PUBLISHER_SECRET  the credential that carnet intake sends
   CARNET_UPLOAD_LIMIT_BYTES, CARNET_INTAKE_LIMIT_BYTES, CARNET_REQUEST_LIMIT_BYTES
                            largest upload, submission and GraphQL body

@@ -12,6 +12,7 @@ from random import uniform
 from carnet.access import sealing
 from carnet.cli.jobs import ensure_recurring, handlers
 from carnet.cli.workspace import Workspace
+from carnet.notifications.delivering import JOBS
 from carnet.store.idempotency import forget_old_keys
 from carnet.store.jobs import Handler, Worker
 from carnet.store.sweeping import Sweeper
@@ -29,8 +30,10 @@ async def upkeep(opened: Workspace, interval: float = INTERVAL) -> AsyncIterator
     """Look after things while the block runs; what fails is logged and tried again."""
     tasks = [asyncio.create_task(_sweep(opened, interval))]
     others = handlers(opened)
-    sealer = {sealing.JOB: others.pop(sealing.JOB)}  # waits for no export
-    tasks += [asyncio.create_task(_work(opened, kinds)) for kinds in (sealer, *[others] * WORKERS)]
+    alone = [sealing.JOB, *(JOBS[sender.channel] for sender in opened.channels.senders)]
+    kinds = [{kind: others.pop(kind)} for kind in alone]  # wait for no export, nor for each other
+    kinds += [others] * WORKERS
+    tasks += [asyncio.create_task(_work(opened, each)) for each in kinds]
     try:
         yield
     finally:
@@ -45,7 +48,7 @@ async def _work(opened: Workspace, kinds: Mapping[str, Handler]) -> None:
     while True:
         try:
             if not is_ready:
-                await ensure_recurring(opened.database)
+                await ensure_recurring(opened)
                 is_ready = True
             await worker.run_due()
         except Exception as error:  # the server goes on serving, whatever the database does

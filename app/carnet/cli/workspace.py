@@ -15,6 +15,7 @@ from hashlib import sha256
 from sqlalchemy import URL
 
 from carnet.errors import UserMistake
+from carnet.notifications.channels import Channels
 from carnet.settings import Mode, Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.clock import SandboxClock
@@ -39,6 +40,7 @@ class Workspace:
     blobs: BlobStore
     signer: Signer
     server_key: bytes = field(repr=False)
+    channels: Channels = field(default_factory=Channels)
 
 
 @contextmanager
@@ -60,7 +62,7 @@ async def workspace(settings: Settings) -> AsyncIterator[Workspace]:
     """Open everything, and close it again when the block ends.
 
     Raises:
-        UserMistake: PostgreSQL is out of reach, or lacks migrations.
+        UserMistake: PostgreSQL is out of reach or lacks migrations, or a setting cannot be used.
     """
     with owner_url(settings) as owner:
         if settings.database_url is None:
@@ -84,7 +86,8 @@ async def workspace(settings: Settings) -> AsyncIterator[Workspace]:
                 settings.data_dir,
                 may_create=settings.mode is Mode.DEVELOPMENT,
             )
-            yield Workspace(settings, database, blobs, signer, _server_key(settings))
+            channels = Channels.open(settings)
+            yield Workspace(settings, database, blobs, signer, _server_key(settings), channels)
 
 
 def _server_key(settings: Settings) -> bytes:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import text
 from starlette.requests import Request
 
 from carnet.errors import Unauthenticated
+from carnet.notifications.channels import Channels
 from carnet.people.actions import Gate
 from carnet.people.actor import Actor, Anonymous
 from carnet.settings import Settings
@@ -43,6 +44,7 @@ class Services:
     gate: Gate
     signer: Signer
     cursors: Cursors
+    channels: Channels = field(default_factory=Channels)
 
     def context(self, actor: Actor, address: str = "", correlation_id: str = "") -> Context:
         """Return the context of a request, or of an event that is rendered for an actor."""
@@ -54,6 +56,7 @@ class Services:
             settings=self.settings,
             signer=self.signer,
             cursors=self.cursors,
+            channels=self.channels,
             address=address,
             correlation_id=correlation_id or new_correlation_id(),
         )

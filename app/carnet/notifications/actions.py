@@ -11,6 +11,7 @@ from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 
 from carnet.errors import NotFound
+from carnet.notifications.outgoing import enqueue
 from carnet.notifications.queries import OPERATORS, by_ids, visible_to
 from carnet.notifications.tables import Notification, NotificationKind
 from carnet.people.actor import Actor
@@ -54,7 +55,9 @@ async def notify(
         "created_at": work.now,
     }
     statement = insert(Notification).values(told).on_conflict_do_nothing()
-    _tell(work, (await work.session.scalars(statement.returning(Notification))).all())
+    told_now = (await work.session.scalars(statement.returning(Notification))).all()
+    _tell(work, told_now)
+    await enqueue(work, told_now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,9 @@ async def notify_persons(work: Work, notices: Sequence[Notice]) -> None:
     ]
     if rows:
         statement = insert(Notification).on_conflict_do_nothing().returning(Notification)
-        _tell(work, (await work.session.scalars(statement, rows)).all())
+        told_now = (await work.session.scalars(statement, rows)).all()
+        _tell(work, told_now)
+        await enqueue(work, told_now)
 
 
 async def mark_read(actor: Actor, work: Work, ids: Collection[UUID]) -> None:
