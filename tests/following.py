@@ -128,6 +128,14 @@ class Client:
         await self.say("subscribe", id=id_, payload=payload)
         return Subscription(self, id_)
 
+    async def hear_nothing(self, operation: str) -> None:
+        """Check that an operation is told nothing more: not until the server answers a ping."""
+        await self.say("ping")
+        while (await self.hear())["type"] != "pong":
+            pass
+        queue = self._queues.get(operation)
+        assert queue is None or queue.empty(), queue.get_nowait()
+
     async def stop(self) -> None:
         """Stop reading."""
         if self._reading is not None:

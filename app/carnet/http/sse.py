@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
+from functools import partial
 from typing import Any
 
 import orjson
 from graphql import GraphQLError, OperationType
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from carnet.errors import RateLimited
+from carnet.http.answers import refusal_response
 from carnet.http.requests import GraphQLRequest
 from carnet.people.actor import Actor
 from carnet_graphql.context import Context
@@ -27,6 +30,7 @@ from carnet_graphql.subscriptions.hub import Hub
 from carnet_graphql.subscriptions.operation import Operations
 
 EVENT_STREAM = "text/event-stream"
+SEND_TIMEOUT = 30  # seconds that a client may take nothing
 KEEP_ALIVE = 12  # seconds of silence after which a comment is sent
 WAITING_LIMIT = 64 * 1024  # bytes that wait for a slow client before it has to catch up by itself
 COMPLETE = b"event: complete\ndata:\n\n"
@@ -61,9 +65,16 @@ class EventStream(Response):
         self._taken.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Stream until the operation is over or the client goes."""
-        with self._counted:
-            await self._stream(receive, send)
+        """Stream until the operation is over or the client goes, or takes nothing for too long."""
+        with ExitStack() as counted:
+            try:
+                counted.enter_context(self._counted)
+            except RateLimited as error:  # others came since the last look
+                refusal = refusal_response(error, self._context.correlation_id)
+                await refusal(scope, receive, send)
+                return
+            with suppress(TimeoutError):
+                await self._stream(receive, partial(_send_in_time, send))
 
     async def _stream(self, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -156,6 +167,16 @@ class EventStream(Response):
             self.send([orjson.dumps(body)])
             self.end([])
         return None
+
+
+async def _send_in_time(send: Send, message: Message) -> None:
+    """Send; a client that takes nothing would keep its place and its subscription for good.
+
+    Raises:
+        TimeoutError: it takes nothing.
+    """
+    async with asyncio.timeout(SEND_TIMEOUT):
+        await send(message)
 
 
 async def _until_gone(receive: Receive) -> None:
