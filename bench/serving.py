@@ -37,6 +37,7 @@ class Served:
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
         self.port = port
+        self.pid = 0
         self.env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("CARNET_")},
             "CARNET_DATA_DIR": str(folder / "data"),
@@ -60,14 +61,19 @@ class Served:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
 @contextmanager
-def serving() -> Iterator[Served]:
+def serving(**settings: str) -> Iterator[Served]:
+    """Start a server, with settings of its environment, and yield it once it serves."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a killed run stops its server, too
     folder = Path(tempfile.mkdtemp(prefix="carnet-bench-"))
     folder.chmod(0o711)  # PostgreSQL gives up root, and has to pass through
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = int(listening.getsockname()[1])
-    server = Served(folder, port)
+    server = Served(folder, free_port())
+    server.env |= settings
     try:
         with (
             (folder / "errors").open("w") as errors,
@@ -84,6 +90,7 @@ def serving() -> Iterator[Served]:
                 assert process.stdout is not None
                 said = process.stdout.readline()
                 assert "serves" in said, (folder / "errors").read_text()
+                server.pid = process.pid
                 yield server
             finally:
                 process.send_signal(signal.SIGINT)
