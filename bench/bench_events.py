@@ -18,6 +18,7 @@ import statistics
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import uvloop
 from carnet_under_load import ALONE, FAMILY, Carnet, carnet
@@ -39,9 +40,10 @@ class Size:
     crowds: tuple[int, ...] = (1, 100, 2000)  # subscribers of one stream, or streams of one each
     told: int = 60  # events one by one, to each of the crowds
     streams: int = 300  # at most so many of the streams are told something, one by one
+    rest: float = 0.5  # seconds that a server has to do nothing before its memory is read
 
 
-SMOKE = Size(clients=12, rounds=1, singles=2, burst=6, crowds=(1, 4), told=2, streams=3)
+SMOKE = Size(clients=12, rounds=1, singles=2, burst=6, crowds=(1, 4), told=2, streams=3, rest=0.05)
 
 
 def main() -> None:
@@ -74,6 +76,7 @@ async def measure(names: list[str], size: Size) -> None:
             ours = await running.enter_async_context(carnet(servers, max(*size.crowds, 2)))
             found += [ours.contestant(name, OURS[name]) for name in names if name in OURS]
         for each in found:
+            each.rest = size.rest
             await each.settle(size.clients)
         for number in range(size.rounds):
             for each in found:
@@ -91,27 +94,22 @@ async def measure(names: list[str], size: Size) -> None:
 async def latencies(ours: Carnet, size: Size) -> None:
     """Print how long one event takes to the subscribers of one stream, and of many streams."""
     print("\nOne event in Carnet, from publishing to receiving")
-    for count in size.crowds:
-        crowd = ours.crowd_of_one(FAMILY)
-        await crowd.grow(count)
-        await crowd.told(1)
+    for count, record in [*((count, ALONE) for count in size.crowds), (size.crowds[1], FAMILY)]:
+        crowd = ours.crowd_of_one(record)
+        await crowd.grow(count, told=1)
+        whose = "a family's" if record == FAMILY else "one"
         for what, act in (("commit elsewhere", ours.commit), ("mutation sent", ours.ask)):
-
-            async def publish(_count: int, act: object = act) -> float:
-                return await act(FAMILY)  # type: ignore[operator]
-
-            times = await one_by_one(crowd, publish, size.told)
-            shown(f"one stream, {count} subscribers, from {what}", times)
+            times = await one_by_one(crowd, partial(act, record), size.told)
+            shown(f"{whose} stream, {count} subscribers, from {what}", times)
         await crowd.close()
     for count in size.crowds:
         crowd = ours.crowd_of_many()
-        await crowd.grow(count)
-        await crowd.told(1)
+        await crowd.grow(count, told=1)
         times = []
         for turn in range(min(size.streams, max(count, size.told))):
             position = turn * max(1, count // size.streams) % count
             crowd.expect(1)
-            published_at = await ours.commit(position)
+            published_at = await ours.commit(position, 1)
             await crowd.reached()
             times.append((crowd.members[position].arrived_at - published_at) * 1e3)
         shown(f"{count} streams, one subscriber each, from commit elsewhere", times)
@@ -120,16 +118,16 @@ async def latencies(ours: Carnet, size: Size) -> None:
 
 def table(found: list[Contestant]) -> None:
     print(
-        f"{'':20}{'one event to all':^36}{'many events':^30}{'idle':>8}\n"
+        f"{'':20}{'one event to all':^36}{'many events':^38}{'idle':>8}\n"
         f"{'':20}{'clients/s':>11}{'p50 ms':>8}{'p99 ms':>8}{'µs each':>9}"
-        f"{'events':>8}{'deliveries/s':>14}{'clients':>8}{'KiB':>8}"
+        f"{'events':>8}{'deliveries/s':>14}{'µs each':>8}{'clients':>8}{'KiB':>8}"
     )
     for one in found:
         print(
             f"{one.name:20}{statistics.median(one.fans):11,.0f}{quantile(one.times, 0.5):8.1f}"
             f"{quantile(one.times, 0.99):8.1f}{statistics.median(one.costs):9.1f}"
             f"{statistics.median(one.bursts):8.0f}{statistics.median(one.rates):14,.0f}"
-            f"{statistics.median(one.shares):8.0%}{one.kib:8.1f}"
+            f"{statistics.median(one.burst_costs):8.1f}{statistics.median(one.shares):8.0%}{one.kib:8.1f}"
         )
     for one in found:
         if one.name not in OURS:

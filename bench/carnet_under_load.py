@@ -14,6 +14,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from time import perf_counter
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,7 +28,8 @@ from subscribers import Crowd
 from carnet.access.tables import Delegation, DelegationKind, DelegationScope
 from carnet.documents.actions import set_masked
 from carnet.documents.tables import Document
-from carnet.people.actor import Assurance, Patient
+from carnet.people.actor import CONSOLE, Assurance, Patient
+from carnet.people.registers import register_publisher
 from carnet.people.sessions import SESSION_PREFIX, new_token, token_hash
 from carnet.people.tables import Account, AccountKind, Person, PersonIdentifier, Session, Sex
 from carnet.records.tables import Record
@@ -75,27 +77,19 @@ class Carnet:
         self.database_pid = database_pid
         self.holders: list[Holder] = []
         self.delegates: list[str] = []  # tokens of who read the first record, too
-        self._credential = server.publisher("bench")
+        self._credential = ""  # of software that feeds records
         self._deposited = 0
-        self._line: Line | None = None
 
     def contestant(self, name: str, record: int) -> Contestant:
         """Return the server with clients of one record: of a whole family, or of its holder."""
-
-        async def commit(_count: int) -> float:
-            return await self.commit(record)
-
-        async def deposit(count: int) -> float:
-            return await self.deposit(record, count)
-
         return Contestant(
             name,
             lambda: self.crowd_of_one(record),
-            commit,
-            deposit,
+            partial(self.commit, record),
+            partial(self.deposit, record),
             self.server.pid,
             self.database_pid,
-            is_told_at_once=True,
+            told=1,
         )
 
     def crowd_of_one(self, record: int) -> Crowd:
@@ -108,26 +102,28 @@ class Carnet:
         """Return clients who each follow a record of their own."""
         return self._crowd(lambda at: (self.holders[at], self.holders[at].token))
 
-    async def commit(self, record: int) -> float:
-        """Change a document from another process; return when it was committed."""
+    async def commit(self, record: int, count: int) -> float:
+        """Change a document so often from another process; return when it was committed."""
         holder = self.holders[record]
-        holder.is_masked = not holder.is_masked
-        async with self.database.write() as work:
-            await set_masked(holder.actor, work, holder.document_id, holder.is_masked)
+        for _ in range(count):
+            holder.is_masked = not holder.is_masked
+            async with self.database.write() as work:
+                await set_masked(holder.actor, work, holder.document_id, holder.is_masked)
         return perf_counter()
 
-    async def ask(self, record: int) -> float:
-        """Change a document by a mutation; return when it was sent."""
-        if self._line is None:
-            self._line = await Line.open(self.server.port)
+    async def ask(self, record: int, count: int) -> float:
+        """Change a document by so many mutations; return when the last was sent."""
+        line = await Line.open(self.server.port)
         holder = self.holders[record]
-        holder.is_masked = not holder.is_masked
         document = write_id(DocumentNode, holder.document_id)
-        variables = {"input": {"documentId": document, "masked": holder.is_masked}}
-        body = orjson.dumps({"query": MASK, "variables": variables})
-        sent_at = perf_counter()
-        answer = await self._line.send(post("/graphql", body, holder.token))
-        assert b"MaskDocumentSuccess" in answer, answer
+        for _ in range(count):
+            holder.is_masked = not holder.is_masked
+            variables = {"input": {"documentId": document, "masked": holder.is_masked}}
+            body = orjson.dumps({"query": MASK, "variables": variables})
+            sent_at = perf_counter()
+            answer = await line.send(post("/graphql", body, holder.token))
+            assert b"MaskDocumentSuccess" in answer, answer
+        line.close()
         return sent_at
 
     async def deposit(self, record: int, count: int) -> float:
@@ -144,12 +140,8 @@ class Carnet:
 
     async def fill(self, count: int) -> None:
         """Make so many invented people, each with a session, a record and a document."""
-        rows: dict[Any, list[dict[str, Any]]] = {
-            table: []
-            for table in (
-                *(Person, PersonIdentifier, Account, Session, Record, Document, Delegation),
-            )
-        }
+        tables = (Person, PersonIdentifier, Account, Session, Record, Document, Delegation)
+        rows: dict[Any, list[dict[str, Any]]] = {table: [] for table in tables}
         async with self.database.write() as work:
             now = work.now
 
@@ -172,6 +164,7 @@ class Carnet:
                 rows[Session].append({**own, **proof, **span})
                 return actor, token
 
+            self._credential = (await register_publisher(CONSOLE, work, "bench")).secret
             for _ in range(count):
                 actor, token = person()
                 holder = Holder(actor, token, work.new_id(), work.new_id())

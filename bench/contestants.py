@@ -22,14 +22,13 @@ COMMANDS: dict[str, tuple[str | Path, ...]] = {
     "frames": (sys.executable, PEERS / "frames.py"),
     "frames, together": (sys.executable, PEERS / "frames.py"),
     "strawberry": (sys.executable, PEERS / "strawberry_view.py"),
-    "yoga": ("node", PEERS / "yoga.mjs"),
+    "yoga": ("node", "--no-warnings", PEERS / "yoga.mjs"),
     "mercurius": ("node", PEERS / "mercurius.mjs"),
 }
 NODE = ("yoga", "mercurius")
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 WARMING = 10  # clients who come and go before memory is read for the first time
-QUIET = 0.5  # seconds in which a server that has nothing to do does next to nothing
 
 Publish = Callable[[int], Awaitable[float]]  # so many events; returns when they were published
 
@@ -44,13 +43,15 @@ class Contestant:
     publish_many: Publish
     server: int  # pid; its memory counts
     database: int | None = None  # pid of a postmaster; its processor time counts, too
-    is_told_at_once: bool = False  # the first thing that a subscription gets is no event
+    told: int = 0  # messages that a subscription begins with
+    rest: float = 0.5  # seconds in which a server that has nothing to do does next to nothing
     clients: Crowd = field(init=False)
     kib: float = 0  # of memory for an idle subscription
     times: list[float] = field(default_factory=list)  # from publishing to receiving, ms
     fans: list[float] = field(default_factory=list)  # clients a second, one event to all
     costs: list[float] = field(default_factory=list)  # µs of processor for each of them
     rates: list[float] = field(default_factory=list)  # deliveries a second, many events
+    burst_costs: list[float] = field(default_factory=list)  # µs of processor for each of those
     bursts: list[int] = field(default_factory=list)  # how many they were
     shares: list[float] = field(default_factory=list)  # of their processor that the clients took
 
@@ -59,9 +60,7 @@ class Contestant:
         for size in (min(WARMING, count), count):
             self.clients = self.crowd()
             before = self.memory()
-            await self.clients.grow(size)
-            if self.is_told_at_once:
-                await self.clients.told(1)
+            await self.clients.grow(size, told=self.told)
             await self.quiet()
             self.kib = (self.memory() - before) / size
             self.clients.expect(size)
@@ -76,22 +75,21 @@ class Contestant:
         """Publish some events one by one, each when the last has come everywhere, then many."""
         size = len(self.clients.members)
         before = self.seconds()
-        self.times += await one_by_one(
-            self.clients, self.publish_one, singles, lambda fan: self.fans.append(fan)
-        )
+        self.times += await one_by_one(self.clients, self.publish_one, singles, self.fans.append)
         self.costs.append((self.seconds() - before) / (singles * size) * 1e6)
         await self.quiet()
         # Slow ones get fewer: three seconds' worth.
         fan = statistics.median(self.fans) if self.fans else size
         count = max(min(burst, 5), min(burst, int(3 * fan / size)))
         self.clients.expect(count * size)
-        before = processor_seconds()
+        before, served = processor_seconds(), self.seconds()
         await self.publish_many(count)
         await self.clients.reached()
         last_at = max(member.arrived_at for member in self.clients.members)
         took = last_at - self.clients.first_at
         self.rates.append(count * size / took)
         self.bursts.append(count)
+        self.burst_costs.append((self.seconds() - served) / (count * size) * 1e6)
         self.shares.append((processor_seconds() - before) / took)
         await self.quiet()
 
@@ -111,8 +109,8 @@ class Contestant:
         """Wait until the server has nothing to do."""
         for _ in range(240):
             before = self.seconds()
-            await asyncio.sleep(QUIET)
-            if self.seconds() - before <= QUIET / 10:
+            await asyncio.sleep(self.rest)
+            if self.seconds() - before <= self.rest / 10:
                 return
         raise AssertionError(f"{self.name} does not come to rest")
 

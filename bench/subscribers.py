@@ -130,7 +130,6 @@ class Subscriber(asyncio.Protocol):
         message = orjson.loads(text)
         if message["type"] == "connection_ack":
             self.is_acknowledged = True
-            self.crowd.acknowledged += 1
             operation = self.crowd.operation(self.position)
             self.say({"type": "subscribe", "id": "1", "payload": operation})
         elif message["type"] == "ping":
@@ -155,15 +154,19 @@ class Crowd:
         self.init = init or (lambda _position: {})
         self.members: list[Subscriber] = []
         self.total = 0
-        self.acknowledged = 0
         self.first_at = 0.0  # when the first event came since `expect`
         self.is_closing = False
         self.why = ""  # what went wrong first
         self._goal = 0
         self._reached = asyncio.Event()
 
-    async def grow(self, count: int) -> None:
-        """Open so many more sockets, a few at a time, and send each one's subscription."""
+    async def grow(self, count: int, told: int = 0) -> None:
+        """Open so many more sockets, a few at a time, and send each one's subscription.
+
+        Args:
+            count: how many more.
+            told: how many messages each is told at once when it subscribes.
+        """
         loop = asyncio.get_running_loop()
         wanted = len(self.members) + count
         while len(self.members) < wanted:
@@ -172,11 +175,7 @@ class Crowd:
             for one in made:
                 await loop.create_connection(partial(_same, one), "127.0.0.1", self.port)
             self.members.extend(made)
-            await self._until(lambda: self.acknowledged >= len(self.members), 60)
-
-    async def told(self, count: int, within: float = 300) -> None:
-        """Wait until every client was told so many events."""
-        await self._until(lambda: all(one.count >= count for one in self.members), within)
+            await self._until(partial(self._are_here, made, told))
 
     def arrived(self, at: float, count: int) -> None:
         if not self.first_at:
@@ -216,12 +215,15 @@ class Crowd:
             member.transport.abort()
         await asyncio.sleep(0.1)
 
-    async def _until(self, holds: Callable[[], bool], within: float) -> None:
+    def _are_here(self, made: list[Subscriber], told: int) -> bool:
+        return all(one.is_acknowledged and one.count >= told for one in made)
+
+    async def _until(self, holds: Callable[[], bool], within: float = 60) -> None:
         deadline = perf_counter() + within
         while not holds():
             self._check()
             if perf_counter() > deadline:
-                raise Lost(f"{self.acknowledged} of {len(self.members)} acknowledged")
+                raise Lost(f"no answer after {len(self.members)} sockets")
             await asyncio.sleep(0.01)
 
     def _check(self) -> None:
