@@ -46,7 +46,7 @@ format: $(VENV)/.installed-dev ## put the code in its form
 schema: $(VENV)/.installed ## write schema.graphql from the code
 	$(BIN)/carnet schema --write
 
-bench: $(VENV)/.installed-dev ## measure: intake, upload, download, reads
+bench: $(VENV)/.installed-dev ## measure: intake, upload, download, reads, events
 	@set -e; for file in bench/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
 install: $(VENV)/.installed-dev ## create the virtual environment with everything

@@ -1,12 +1,11 @@
 """How fast events reach subscribers, next to other servers and to a loop that only writes frames.
 
-    .venv/bin/python bench/bench_events.py [--clients N] [--smoke] [--only NAME…]
+    .venv/bin/python bench/bench_events.py [--clients N] [--rounds N] [--smoke] [--only NAME…]
 
-One run starts each server in turn on one core, with the clients on another: graphql-transport-ws
-over real sockets (`subscribers.py`). Peers (`peers/`) publish from memory. Carnet's events are
-changes of documents, committed in PostgreSQL by this process, which says so over the broker: what
-is measured is what a subscriber of one process sees of a commit in another. Every event is read,
-decided on and written into the access journal for whoever is told.
+All servers run at once and are measured in turn, several times over, on one core; the clients
+(`subscribers.py`: graphql-transport-ws over real sockets) run on the other. The peers (`peers/`)
+publish from memory; Carnet's events are committed changes of documents, each read, decided on and
+written into the access journal for whoever is told. README.md says what the columns mean.
 
 The Node servers need node and npm; ``npm install`` is run in `peers/` the first time.
 """
@@ -14,32 +13,20 @@ The Node servers need node and npm; ``npm install`` is run in `peers/` the first
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import statistics
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from time import perf_counter
+from functools import partial
 
 import uvloop
-from carnet_under_load import Carnet, carnet
-from serving import free_port
-from subscribers import Crowd, allow_files
+from carnet_under_load import ALONE, FAMILY, Carnet, carnet
+from contestants import COMMANDS, NODE, Contestant, install_node_packages, one_by_one, peer
+from subscribers import allow_files
 
-HERE = Path(__file__).parent
-PEERS = HERE / "peers"
-NODE = ("yoga", "mercurius")
-QUERY = "subscription { event { cursor document { id title } } }"
-COMMANDS = {
-    "frames": (sys.executable, PEERS / "frames.py"),
-    "strawberry": (sys.executable, PEERS / "strawberry_view.py"),
-    "yoga": ("node", PEERS / "yoga.mjs"),
-    "mercurius": ("node", PEERS / "mercurius.mjs"),
-}
+OURS = {"carnet": FAMILY, "carnet, one viewer": ALONE}
+NAMES = (*COMMANDS, *OURS, "latencies")
 
 
 @dataclass(frozen=True)
@@ -47,157 +34,118 @@ class Size:
     """How much is measured."""
 
     clients: int = 1000
-    burst: int = 100  # events to all clients
-    bursts: int = 5
-    singles: int = 30  # events to all, one by one
-    crowds: tuple[int, ...] = (1, 100, 2000)
-    streams: int = 2000
-    told: int = 200  # of the streams, one by one
+    rounds: int = 3
+    singles: int = 20  # events one by one, in a round
+    burst: int = 100  # events at once, in a round
+    crowds: tuple[int, ...] = (1, 100, 2000)  # subscribers of one stream, or streams of one each
+    told: int = 60  # events one by one, to each of the crowds
+    streams: int = 300  # at most so many of the streams are told something, one by one
+    rest: float = 0.5  # seconds that a server has to do nothing before its memory is read
 
 
-SMOKE = Size(clients=20, burst=10, bursts=1, singles=3, crowds=(1, 5), streams=5, told=3)
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What one server did."""
-
-    rate: float  # deliveries a second
-    kib: float  # of memory for an idle subscription
-    p50: float  # milliseconds from publishing to receiving, over all clients
-    p99: float
+SMOKE = Size(clients=12, rounds=1, singles=2, burst=6, crowds=(1, 4), told=2, streams=3, rest=0.05)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--clients", type=int, default=1000, help="sockets [1000]")
+    parser.add_argument("--clients", type=int, default=Size.clients, help="of each server [1000]")
+    parser.add_argument("--rounds", type=int, default=Size.rounds, help="[3]")
     parser.add_argument("--smoke", action="store_true", help="a few clients, to see that it runs")
-    parser.add_argument("--only", nargs="*", default=None, choices=[*COMMANDS, "carnet", "crowds"])
+    parser.add_argument("--only", nargs="+", default=NAMES, choices=NAMES)
     given = parser.parse_args()
-    size = SMOKE if given.smoke else Size(clients=given.clients)
-    names = given.only if given.only is not None else [*COMMANDS, "carnet", "crowds"]
-    allow_files(10_000)
-    if any(name in NODE for name in names) and not (PEERS / "node_modules").is_dir():
-        flags = ("--no-package-lock", "--no-audit", "--no-fund")
-        subprocess.run(("npm", "install", *flags), cwd=PEERS, check=True)
+    size = SMOKE if given.smoke else Size(clients=given.clients, rounds=given.rounds)
+    allow_files(20_000)
+    if set(NODE) & set(given.only):
+        install_node_packages()
+    uvloop.run(measure(given.only, size))
+
+
+async def measure(names: list[str], size: Size) -> None:
     cores = sorted(os.sched_getaffinity(0))
-    uvloop.run(measure(names, size, cores))
+    servers = {cores[0]}
+    os.sched_setaffinity(0, set(cores[1:2]) or servers)
+    print(f"{size.clients} clients of each server on one core, the servers on another")
+    async with AsyncExitStack() as running:
+        found = [
+            await running.enter_async_context(peer(name, servers))
+            for name in names
+            if name in COMMANDS
+        ]
+        ours = None
+        if {*OURS, "latencies"} & set(names):
+            ours = await running.enter_async_context(carnet(servers, max(*size.crowds, 2)))
+            found += [ours.contestant(name, OURS[name]) for name in names if name in OURS]
+        for each in found:
+            each.rest = size.rest
+            await each.settle(size.clients)
+        for number in range(size.rounds):
+            for each in found:
+                say(f"round {number + 1} of {size.rounds}: {each.name}")
+                await each.round(size.singles, size.burst)
+        say("")
+        if found:
+            table(found)
+        for each in found:
+            await each.clients.close()
+        if ours is not None and "latencies" in names:
+            await latencies(ours, size)
 
 
-async def measure(names: list[str], size: Size, cores: list[int]) -> None:
-    servers, clients = {cores[0]}, set(cores[1:]) or {cores[0]}
-    os.sched_setaffinity(0, clients)
-    print(f"{size.clients} clients on one core, the server on another")
-    print(f"{'':12}{'deliveries/s':>14}{'KiB idle':>10}{'p50 ms':>9}{'p99 ms':>9}")
-    for name in names:
-        if name in COMMANDS:
-            async with peer(name, servers) as (crowd, process, publish):
-                shown(name, await figures(crowd, process.pid, publish, size))
-    if {"carnet", "crowds"} & set(names):
-        async with carnet(servers, max(size.streams, size.burst)) as running:
-            if "carnet" in names:
-                publish = running.publish_to_one
-                shown("carnet", await figures(running.crowd(), running.pid, publish, size))
-            if "crowds" in names:
-                await crowds(running, size)
-
-
-async def figures(
-    crowd: Crowd, pid: int, publish: Callable[[int], Awaitable[float]], size: Size
-) -> Figures:
-    """Measure one server with a crowd that follows one topic."""
-    before = memory(pid)
-    await crowd.grow(size.clients)
-    await crowd.settle(publish)
-    idle = (memory(pid) - before) / size.clients
-    times = await singles(crowd, publish, size.singles)
-    rates = []
-    for _ in range(size.bursts):
-        crowd.expect(size.burst * size.clients)
-        began = crowd.total
-        first = asyncio.create_task(crowd.first_arrival())
-        await publish(size.burst)
-        await crowd.reached()
-        last = max(member.arrived_at for member in crowd.members)
-        rates.append((crowd.total - began) / (last - await first))
-    await crowd.close()
-    return Figures(statistics.median(rates), idle, quantile(times, 0.5), quantile(times, 0.99))
-
-
-async def singles(
-    crowd: Crowd, publish: Callable[[int], Awaitable[float]], count: int
-) -> list[float]:
-    """Publish one event after the other; return how long each took to each client, in ms."""
-    times: list[float] = []
-    for _ in range(count):
-        crowd.expect(len(crowd.members))
-        published_at = await publish(1)
-        await crowd.reached()
-        times += [(member.arrived_at - published_at) * 1e3 for member in crowd.members]
-    return times
-
-
-async def crowds(running: Carnet, size: Size) -> None:
+async def latencies(ours: Carnet, size: Size) -> None:
     """Print how long one event takes to the subscribers of one stream, and of many streams."""
-    for count in size.crowds:
-        crowd = running.crowd()
-        await crowd.grow(count)
-        await crowd.settle(running.publish_to_one)
-        times = await singles(crowd, running.publish_to_one, size.singles)
-        print(latencies(f"one stream, {count} subscribers", times))
+    print("\nOne event in Carnet, from publishing to receiving")
+    for count, record in [*((count, ALONE) for count in size.crowds), (size.crowds[1], FAMILY)]:
+        crowd = ours.crowd_of_one(record)
+        await crowd.grow(count, told=1)
+        whose = "a family's" if record == FAMILY else "one"
+        for what, act in (("commit elsewhere", ours.commit), ("mutation sent", ours.ask)):
+            times = await one_by_one(crowd, partial(act, record), size.told)
+            shown(f"{whose} stream, {count} subscribers, from {what}", times)
         await crowd.close()
-    for count in sorted({1, min(100, size.streams), size.streams}):
-        crowd = running.crowd_of_many()
-        await crowd.grow(count)
-        await crowd.reached_by_all(1)
+    for count in size.crowds:
+        crowd = ours.crowd_of_many()
+        await crowd.grow(count, told=1)
         times = []
-        for position in range(min(size.told, count)):
+        for turn in range(min(size.streams, max(count, size.told))):
+            position = turn * max(1, count // size.streams) % count
             crowd.expect(1)
-            published_at = await running.publish_to(position)
+            published_at = await ours.commit(position, 1)
             await crowd.reached()
             times.append((crowd.members[position].arrived_at - published_at) * 1e3)
-        print(latencies(f"{count} streams, one subscriber each", times))
+        shown(f"{count} streams, one subscriber each, from commit elsewhere", times)
         await crowd.close()
 
 
-@asynccontextmanager
-async def peer(
-    name: str, cores: set[int]
-) -> AsyncIterator[tuple[Crowd, subprocess.Popen[str], Callable[[int], Awaitable[float]]]]:
-    """Start a peer, and yield clients for it, its process and how to publish there."""
-    port = free_port()
-    with subprocess.Popen(  # noqa: ASYNC220 — it starts nothing else meanwhile
-        [*map(str, COMMANDS[name]), str(port)],
-        cwd=PEERS,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
-    ) as process:
-        try:
-            assert process.stdout is not None
-            said = process.stdout.readline()
-            assert "serves" in said, said
-
-            async def publish(count: int) -> float:
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                published_at = perf_counter()
-                writer.write(
-                    f"POST /publish?count={count} HTTP/1.1\r\nHost: peer\r\n"
-                    "Content-Length: 0\r\nConnection: close\r\n\r\n".encode()
+def table(found: list[Contestant]) -> None:
+    print(
+        f"{'':20}{'one event to all':^36}{'many events':^38}{'idle':>8}\n"
+        f"{'':20}{'clients/s':>11}{'p50 ms':>8}{'p99 ms':>8}{'µs each':>9}"
+        f"{'events':>8}{'deliveries/s':>14}{'µs each':>8}{'clients':>8}{'KiB':>8}"
+    )
+    for one in found:
+        print(
+            f"{one.name:20}{statistics.median(one.fans):11,.0f}{quantile(one.times, 0.5):8.1f}"
+            f"{quantile(one.times, 0.99):8.1f}{statistics.median(one.costs):9.1f}"
+            f"{statistics.median(one.bursts):8.0f}{statistics.median(one.rates):14,.0f}"
+            f"{statistics.median(one.burst_costs):8.1f}{statistics.median(one.shares):8.0%}{one.kib:8.1f}"
+        )
+    for one in found:
+        if one.name not in OURS:
+            continue
+        for other in found:
+            if other.name not in OURS:
+                print(
+                    f"{one.name} to {other.name}:"
+                    f" clients/s {ratio(one.fans, other.fans)},"
+                    f" deliveries/s {ratio(one.rates, other.rates)},"
+                    f" processor {ratio(one.costs, other.costs)},"
+                    f" memory {ratio([one.kib], [other.kib])}"
                 )
-                await reader.readuntil(b"\r\n")
-                writer.close()
-                return published_at
-
-            yield Crowd(port, lambda _position: {"query": QUERY}), process, publish
-        finally:
-            process.kill()
 
 
-def memory(pid: int) -> float:
-    """Return the resident memory of a process in KiB."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1024
+def ratio(these: list[float], those: list[float]) -> str:
+    other = statistics.median(those)
+    return f"× {statistics.median(these) / other:.2f}" if other > 0 else "—"
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -205,12 +153,14 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def shown(name: str, found: Figures) -> None:
-    print(f"{name:12}{found.rate:14,.0f}{found.kib:10.1f}{found.p50:9.1f}{found.p99:9.1f}")
+def shown(name: str, times: list[float]) -> None:
+    p50, p99 = quantile(times, 0.5), quantile(times, 0.99)
+    print(f"{name:62} p50 {p50:7.1f} ms   p99 {p99:7.1f} ms", flush=True)
 
 
-def latencies(name: str, times: list[float]) -> str:
-    return f"{name:36} p50 {quantile(times, 0.5):7.1f} ms   p99 {quantile(times, 0.99):7.1f} ms"
+def say(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{text:60}\r", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

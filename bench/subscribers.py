@@ -1,14 +1,16 @@
 """Many graphql-transport-ws clients in one process, lean enough not to be what is measured.
 
 Each is one protocol object on a raw socket. It speaks just enough of RFC 6455: its own frames are
-masked with zeros, and of the server's it counts those that hold a ``next`` message.
+masked with zeros. Of the server's frames only the first ``next`` is read; those after it have to
+begin like it, so that an error, a close or a foreign message is never counted as an event.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -17,81 +19,99 @@ import orjson
 
 HANDSHAKE = (
     "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
-    "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    "Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
 )
-NEXT = b'"type":"next"'
-ACK = b"connection_ack"
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+AT_ONCE = 50  # sockets that are opened together
+CLOSE = 8
+PING = 9
+
+Payload = Callable[[int], dict[str, Any]]  # takes the position of a client in its crowd
+
+
+class Lost(Exception):
+    """A server closed a socket, or said something else than what it was asked for."""
 
 
 class Subscriber(asyncio.Protocol):
     """One socket with one subscription."""
 
     __slots__ = (
-        "acknowledged", "arrived_at", "buffer", "count", "crowd", "opening", "position", "transport"
-    )  # fmt: skip
+        "arrived_at",
+        "buffer",
+        "count",
+        "crowd",
+        "is_acknowledged",
+        "is_open",
+        "last",
+        "position",
+        "prefix",
+        "transport",
+    )
 
     def __init__(self, crowd: Crowd, position: int) -> None:
         self.crowd = crowd
         self.position = position
         self.buffer = b""
         self.count = 0
-        self.arrived_at = 0.0  # when the last frame came
-        self.opening = True
-        self.acknowledged = False
+        self.arrived_at = 0.0  # when the last event came
+        self.last = b""  # what came last
+        self.prefix = b""  # how a `next` message begins
+        self.is_open = False
+        self.is_acknowledged = False
         self.transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         crowd = self.crowd
-        self.transport.write(HANDSHAKE.format(path=crowd.path, port=crowd.port).encode())
+        self.transport.write(HANDSHAKE.format(path=crowd.path, port=crowd.port, key=KEY).encode())
 
     def data_received(self, data: bytes) -> None:
         buffer = self.buffer + data if self.buffer else data
         at = 0
-        if self.opening:
+        if not self.is_open:
             end = buffer.find(b"\r\n\r\n")
             if end < 0:
                 self.buffer = buffer
                 return
-            assert buffer.startswith(b"HTTP/1.1 101"), buffer[:200]
-            self.opening = False
-            self.say({"type": "connection_init", "payload": self.crowd.payload(self.position)})
+            if not buffer.startswith(b"HTTP/1.1 101"):
+                self.crowd.lose(buffer[:200].decode(errors="replace"))
+                return
+            self.is_open = True
+            self.say({"type": "connection_init", "payload": self.crowd.init(self.position)})
             at = end + 4
         size = len(buffer)
         counted = 0
+        prefix = self.prefix
         while size - at >= 2:
             length = buffer[at + 1]
-            head = 2
+            begin = at + 2
             if length == 126:
                 if size - at < 4:
                     break
-                length, head = int.from_bytes(buffer[at + 2 : at + 4], "big"), 4
+                length, begin = int.from_bytes(buffer[at + 2 : at + 4], "big"), at + 4
             elif length == 127:
                 if size - at < 10:
                     break
-                length, head = int.from_bytes(buffer[at + 2 : at + 10], "big"), 10
-            if size - at < head + length:
+                length, begin = int.from_bytes(buffer[at + 2 : at + 10], "big"), at + 10
+            if size < begin + length:
                 break
-            opcode = buffer[at] & 15
-            if opcode == 1:
-                if self.acknowledged:
-                    counted += 1
-                else:
-                    self._read(buffer[at + head : at + head + length])
-            elif opcode == 9:
-                self.transport.write(b"\x8a\x80\0\0\0\0")
-            elif opcode == 8:
-                self.crowd.lost += 1
-            at += head + length
-        self.buffer = buffer[at:]
+            if buffer[at] == 0x81 and prefix and buffer.startswith(prefix, begin):
+                counted += 1
+            else:
+                counted += self._take(buffer[at] & 15, buffer[begin : begin + length])
+                prefix = self.prefix
+            at = begin + length
         if counted:
+            self.last = buffer  # looked at after the clock has stopped
             self.count += counted
             self.arrived_at = perf_counter()
-            self.crowd.arrived(self, counted)
+            self.crowd.arrived(self.arrived_at, counted)
+        self.buffer = buffer[at:]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.crowd.lost += not self.crowd.is_closing
+        self.crowd.lose("the connection was cut")
 
     def say(self, message: dict[str, Any]) -> None:
         text = orjson.dumps(message)
@@ -99,86 +119,95 @@ class Subscriber(asyncio.Protocol):
         head = bytes((0x81, 0x80 | size)) if size < 126 else b"\x81\xfe" + size.to_bytes(2, "big")
         self.transport.write(head + b"\0\0\0\0" + text)
 
-    def _read(self, text: bytes) -> None:
-        assert ACK in text, text
-        self.acknowledged = True
-        payload = self.crowd.operation(self.position)
-        self.say({"type": "subscribe", "id": "1", "payload": payload})
+    def _take(self, opcode: int, text: bytes) -> int:
+        """Take what is not an event like those before; return whether it is the first one."""
+        if opcode == PING:
+            self.transport.write(bytes((0x8A, 0x80 | len(text))) + b"\0\0\0\0" + text)
+            return 0
+        if opcode == CLOSE:
+            self.crowd.lose(f"closed with {text!r}")
+            return 0
+        message = orjson.loads(text)
+        if message["type"] == "connection_ack":
+            self.is_acknowledged = True
+            operation = self.crowd.operation(self.position)
+            self.say({"type": "subscribe", "id": "1", "payload": operation})
+        elif message["type"] == "ping":
+            self.say({"type": "pong"})
+        elif message["type"] == "next" and "errors" not in message["payload"]:
+            self.prefix = text[: text.index(b'"payload"') + 18]  # to «"payload":{"data":»
+            return 1
+        else:
+            self.crowd.lose(text[:500].decode())
+        return 0
 
 
 class Crowd:
-    """All sockets to one server."""
+    """All sockets to one server, one subscription each."""
 
-    def __init__(self, port: int, operation: Any, *, path: str = "/graphql", payload: Any = None):
+    def __init__(
+        self, port: int, operation: Payload, *, path: str = "/graphql", init: Payload | None = None
+    ) -> None:
         self.port = port
         self.path = path
-        self.operation = operation  # position -> {"query": …, "variables": …}
-        self.payload = payload or (lambda _position: {})
+        self.operation = operation  # {"query": …, "variables": …}
+        self.init = init or (lambda _position: {})
         self.members: list[Subscriber] = []
         self.total = 0
-        self.lost = 0
+        self.first_at = 0.0  # when the first event came since `expect`
         self.is_closing = False
+        self.why = ""  # what went wrong first
         self._goal = 0
         self._reached = asyncio.Event()
-        self._first: asyncio.Future[float] | None = None
 
-    async def grow(self, count: int, at_once: int = 50) -> None:
-        """Open so many more sockets."""
-        allow_files(count + len(self.members) + 500)
+    async def grow(self, count: int, told: int = 0) -> None:
+        """Open so many more sockets, a few at a time, and send each one's subscription.
+
+        Args:
+            count: how many more.
+            told: how many messages each is told at once when it subscribes.
+        """
         loop = asyncio.get_running_loop()
         wanted = len(self.members) + count
         while len(self.members) < wanted:
             begin = len(self.members)
-            made = [Subscriber(self, at) for at in range(begin, min(begin + at_once, wanted))]
-            await asyncio.gather(
-                *(
-                    loop.create_connection(partial(_same, one), "127.0.0.1", self.port)
-                    for one in made
-                )
-            )
+            made = [Subscriber(self, at) for at in range(begin, min(begin + AT_ONCE, wanted))]
+            for one in made:
+                await loop.create_connection(partial(_same, one), "127.0.0.1", self.port)
             self.members.extend(made)
+            await self._until(partial(self._are_here, made, told))
 
-    def arrived(self, member: Subscriber, count: int) -> None:
+    def arrived(self, at: float, count: int) -> None:
+        if not self.first_at:
+            self.first_at = at
         self.total += count
-        if self._first is not None and not self._first.done():
-            self._first.set_result(member.arrived_at)
         if self._goal and self.total >= self._goal:
             self._reached.set()
 
-    def expect(self, frames: int) -> None:
-        """Say how many frames `reached` waits for from now on."""
-        self._goal = self.total + frames
+    def lose(self, why: str) -> None:
+        """Take word that a client has gone: the measurement is worth nothing any more."""
+        if not self.is_closing:
+            self.why = self.why or why
+            self._reached.set()
+
+    def expect(self, events: int) -> None:
+        """Say how many events `reached` waits for from now on, over all clients."""
+        self._goal = self.total + events
+        self.first_at = 0.0
         self._reached.clear()
+        self._check()
 
     async def reached(self, within: float = 120) -> None:
-        """Wait until they have come."""
+        """Wait until they have come.
+
+        Raises:
+            Lost: a client has gone.
+            TimeoutError: they did not come.
+        """
         async with asyncio.timeout(within):
             await self._reached.wait()
+        self._check()
         self._goal = 0
-
-    async def first_arrival(self) -> float:
-        """Wait for the next frame, and return when it came."""
-        self._first = asyncio.get_running_loop().create_future()
-        return await self._first
-
-    async def reached_by_all(self, count: int, within: float = 300) -> None:
-        """Wait until every member has had so many frames."""
-        deadline = perf_counter() + within
-        while any(member.count < count for member in self.members):
-            assert perf_counter() < deadline, "they were not all told"
-            await asyncio.sleep(0.01)
-
-    async def settle(self, publish: Callable[[int], Awaitable[float]]) -> None:
-        """Wait until everybody follows: publish now and then until each was told something."""
-        deadline = perf_counter() + 300
-        while any(member.count == 0 for member in self.members):
-            assert perf_counter() < deadline, "they do not all follow"
-            await publish(1)
-            await asyncio.sleep(0.5)
-        quiet = -1
-        while quiet != self.total:
-            quiet = self.total
-            await asyncio.sleep(0.5)
 
     async def close(self) -> None:
         self.is_closing = True
@@ -186,13 +215,34 @@ class Crowd:
             member.transport.abort()
         await asyncio.sleep(0.1)
 
+    def _are_here(self, made: list[Subscriber], told: int) -> bool:
+        return all(one.is_acknowledged and one.count >= told for one in made)
+
+    async def _until(self, holds: Callable[[], bool], within: float = 60) -> None:
+        deadline = perf_counter() + within
+        while not holds():
+            self._check()
+            if perf_counter() > deadline:
+                raise Lost(f"no answer after {len(self.members)} sockets")
+            await asyncio.sleep(0.01)
+
+    def _check(self) -> None:
+        if self.why:
+            raise Lost(self.why)
+
 
 def _same(one: Subscriber) -> Subscriber:
     return one
 
 
 def allow_files(count: int) -> None:
-    """Let this process have so many sockets."""
+    """Let this process, and those it starts, have so many sockets each."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < count:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
+
+
+def processor_seconds() -> float:
+    """Return what this process has used."""
+    times = os.times()
+    return times.user + times.system

@@ -1,4 +1,8 @@
-"""The floor: a bare loop that writes one prepared frame to every socket, and knows no GraphQL."""
+"""The floor: a bare loop that writes a prepared frame to every socket, and knows no GraphQL.
+
+With the word ``together``, all events of one publication go to a socket in one write: that shows
+how many frames the clients can take.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ FIELDS = {"cursor": "x" * 43, "document": {"id": "d" * 38, "title": "Compte rend
 BODY = orjson.dumps({"type": "next", "id": "1", "payload": {"data": {"event": FIELDS}}})
 FRAME = b"\x81\x7e" + len(BODY).to_bytes(2, "big") + BODY
 ACK = b'{"type":"connection_ack"}'
+TOGETHER = "together" in sys.argv
 members: set = set()
 
 
@@ -25,9 +30,10 @@ class Peer(asyncio.Protocol):
     def data_received(self, data):
         if data.startswith(b"POST /publish"):
             count = int(data.split(b"count=")[1].split(b" ")[0])
-            for _ in range(count):
+            frames, times = (FRAME * count, 1) if TOGETHER else (FRAME, count)
+            for _ in range(times):
                 for member in members:
-                    member.transport.write(FRAME)
+                    member.transport.write(frames)
             self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             return
         self.said += 1
