@@ -35,9 +35,10 @@ from carnet.people.tables import Account, AccountKind, Person, PersonIdentifier,
 from carnet.records.tables import Record
 from carnet.records.tables import RecordState as State
 from carnet.settings import Settings
+from carnet.store.brokers import broker_url
 from carnet.store.database import Database
 from carnet.store.embedded import EmbeddedPostgres
-from carnet.store.wakeups import Wakeups, broker_url
+from carnet.store.wakeups import Wakeups
 from carnet.values import PartialDate
 from carnet_graphql.documents import Document as DocumentNode
 from carnet_graphql.node import write_id

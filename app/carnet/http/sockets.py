@@ -1,14 +1,13 @@
 """GraphQL over WebSocket: graphql-transport-ws, one small protocol object for each socket.
 
 Uvicorn hands a connection that asks for an upgrade to `GraphQLSocket`, past ASGI: an idle
-subscriber then costs no task, no queue and no timer of its own, and an event is one write. The
-handshake and the frames that come in are `websockets`' (its half without I/O).
+subscriber then costs no task, no queue and no timer of its own, and an event is one write. What of
+it is not GraphQL is in `carnet.http.websocket`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
@@ -16,12 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from graphql import GraphQLError, OperationType
-from websockets.exceptions import InvalidMessage
-from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
-from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
 from carnet.errors import (
     RateLimited,
@@ -36,6 +30,7 @@ from carnet.http.guards import client_address, is_own_origin, trusted_networks
 from carnet.http.messages import SUBPROTOCOL, CloseCode
 from carnet.http.requests import GraphQLRequest
 from carnet.http.services import TOKEN_LIMIT, Services, new_correlation_id
+from carnet.http.websocket import WebSocket
 from carnet.people.actor import Actor, Anonymous
 from carnet.store.outages import is_outage
 from carnet_graphql.masking import log_failure, mask_all
@@ -51,11 +46,6 @@ PATH = "/graphql"
 OPERATIONS_LIMIT = 100  # under way on one socket
 FRESH = 60  # seconds for which a token that was looked at serves subscriptions
 ID_LIMIT = 200  # characters of an operation's id
-PING = b"\x89\x00"
-NO_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
-_quiet = logging.getLogger("carnet.websockets")  # what a client sends is not ours to log
-_quiet.disabled = True
 
 
 class Sockets:
@@ -160,31 +150,19 @@ class SocketOperation:
             self.member = None
 
 
-class GraphQLSocket(asyncio.Protocol):
-    """One socket. Uvicorn makes it with the arguments of its own protocols."""
+class GraphQLSocket(WebSocket):
+    """One socket that speaks graphql-transport-ws."""
 
     __slots__ = (
         "_address",
         "_authenticated_at",
-        "_closing",
-        "_connections",
-        "_drained",
-        "_heard",
         "_is_counted",
-        "_is_text",
-        "_message",
         "_operations",
-        "_peer",
         "_sockets",
         "_token",
-        "_transport",
-        "_ws",
         "actor",
         "is_acknowledged",
         "is_initialised",
-        "is_lost",
-        "is_paused",
-        "opened_at",
         "starting",
     )
 
@@ -196,99 +174,43 @@ class GraphQLSocket(asyncio.Protocol):
         server_state: ServerState,
         app_state: dict[str, Any],
     ) -> None:
-        self._sockets = sockets
-        self._connections = cast("set[Any]", server_state.connections)
-        self._ws = ServerProtocol(
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            select_subprotocol=_select_subprotocol,
+        super().__init__(
+            cast("set[Any]", server_state.connections),
             max_size=sockets.services.settings.request_limit_bytes,
-            logger=_quiet,
+            close_timeout=sockets.close_timeout,
         )
-        self._transport = cast(asyncio.Transport, None)
-        self._peer: Any = None
+        self._sockets = sockets
         self._address = ""
         self._token: str | None = None
         self._authenticated_at = 0.0
-        self._message: bytearray | None = None  # what came of one in fragments
-        self._is_text = True
         self._is_counted = False
-        self._heard = True
-        self._drained: asyncio.Future[None] | None = None
-        self._closing: asyncio.TimerHandle | None = None
         self._operations: dict[str, SocketOperation] | None = None
         self.starting: asyncio.Task[None] | None = None
         self.actor: Actor = Anonymous()
-        self.opened_at = monotonic()
         self.is_initialised = self.is_acknowledged = False
-        self.is_paused = self.is_lost = False
-
-    # --- asyncio.Protocol
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection over from HTTP."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._peer = transport.get_extra_info("peername")
-        self._connections.add(self)
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes; nothing that they may hold raises."""
-        self._heard = True
-        self._ws.receive_data(data)
-        for event in self._ws.events_received():
-            if isinstance(event, Request):
-                self._shake_hands(event)
-            elif isinstance(event, Frame):
-                self._take_frame(event)
-        if isinstance(self._ws.handshake_exc, InvalidMessage):
-            self._transport.write(NO_REQUEST)
-        self._flush()
-        if self in self._sockets.open and self._ws.state is not State.OPEN:
-            self._depart()  # the client closed, or broke the protocol and was told so
-
-    def eof_received(self) -> None:
-        """Take the end of what the client sends."""
-        self._ws.receive_eof()
-        self._flush()
-
-    def pause_writing(self) -> None:
-        """The client does not read: take nothing more from it, and send nothing more."""
-        self.is_paused = True
-        self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """The client reads again."""
-        self.is_paused = False
-        if not self.is_lost and not self._transport.is_closing():
-            self._transport.resume_reading()
-        self._release()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything of this socket."""
-        self.is_lost = True
-        self._connections.discard(self)
+        super().connection_lost(exc)
         self._sockets.open.discard(self)
-        if self._closing is not None:
-            self._closing.cancel()
-        if self.starting is not None:
-            self.starting.cancel()
-        for operation in list((self._operations or {}).values()):
-            operation.cancel()
-        self._operations = None
         if self._is_counted:
             self._sockets.connections.leave(self._address)
             if self.is_acknowledged:
                 self._sockets.connections.leave_as(self.actor)
-        self._release()
 
-    def shutdown(self) -> None:
-        """Close because the server stops; uvicorn calls it."""
-        self.stop()
+    def end_all(self) -> None:
+        """End all operations."""
+        if self.starting is not None and self.is_lost:
+            self.starting.cancel()
+        for operation in list((self._operations or {}).values()):
+            operation.cancel()
+        self._operations = None
 
     # --- for operations and `Sockets`
 
     def write_results(self, prefix: bytes, payloads: Sequence[bytes]) -> bool:
         """Write results, in one write; false asks to wait for `writable` before the next."""
-        if self.is_lost or self._closing is not None:
+        if self.is_closing:
             return True
         frames: list[bytes] = []
         for payload in payloads:
@@ -296,80 +218,23 @@ class GraphQLSocket(asyncio.Protocol):
         self._transport.write(b"".join(frames))
         return not self.is_paused
 
-    async def writable(self) -> None:
-        """Wait until the client reads."""
-        while self.is_paused and not self.is_lost:
-            if self._drained is None:
-                self._drained = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._drained)
-
     def finish(self, operation: SocketOperation, message: bytes | None) -> None:
         """Drop an operation that is over, with a message about it or with ``complete``."""
         if self._operations is not None and self._operations.get(operation.id) is operation:
             del self._operations[operation.id]
-            self._write(message or messages.complete(operation.id))
-
-    def ping(self) -> None:
-        """See whether the client is still there; one that was silent since the last ping is not."""
-        if self._closing is not None:
-            return
-        if not self._heard:
-            self._transport.abort()
-            return
-        self._heard = False
-        if not self.is_paused:
-            self._transport.write(PING)
-
-    def stop(self) -> None:
-        """Close so that the client comes back, to this or to another server."""
-        self.close(CloseCode.SERVICE_RESTART, "The server is stopping")
-
-    def close(self, code: CloseCode, reason: str) -> None:
-        """Close with a code, and without more words if the client does not answer."""
-        if self.is_lost or self._closing is not None:
-            return
-        if self._ws.state is State.OPEN:
-            self._ws.send_close(code, reason)
-            self._flush()
-        else:
-            self._transport.close()
-        self._depart()
-
-    def _depart(self) -> None:
-        """End all operations, and the connection itself if the client does not soon."""
-        if self.is_lost or self._closing is not None:
-            return
-        timeout = self._sockets.close_timeout
-        self._closing = asyncio.get_running_loop().call_later(timeout, self._transport.abort)
-        for operation in list((self._operations or {}).values()):
-            operation.cancel()
-        self._operations = None
+            self.write(message or messages.complete(operation.id))
 
     # --- the handshake
 
-    def _shake_hands(self, request: Request) -> None:
+    def refusal(self, request: Request) -> tuple[int, str] | None:
+        """Refuse wrong paths, foreign pages and too many."""
         headers = [
             (name.lower().encode(), value.encode("latin-1", "replace"))
             for name, value in request.headers.raw_items()
         ]
-        scope = {"client": self._peer if isinstance(self._peer, tuple) else None}
-        scope["headers"] = headers  # type: ignore[assignment]
+        peer = self._peer if isinstance(self._peer, tuple) else None
+        scope = {"client": peer, "headers": headers}
         self._address = client_address(scope, self._sockets.trusted)
-        refused = self._refusal(request)
-        response = self._ws.reject(*refused) if refused else self._ws.accept(request)
-        self._ws.send_response(response)
-        self._flush()
-        if self._ws.state is not State.OPEN:
-            return
-        self.opened_at = monotonic()
-        self._sockets.open.add(self)
-        if self._ws.subprotocol != SUBPROTOCOL:
-            self.close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable")
-        given = request.headers.get_all("Authorization")
-        if len(given) == 1 and given[0][:7].lower() == "bearer ":
-            self._token = given[0][7:].strip()
-
-    def _refusal(self, request: Request) -> tuple[int, str] | None:
         if request.path.partition("?")[0] != PATH:
             return 404, "GraphQL is at /graphql.\n"
         hosts, keys = (request.headers.get_all(name) for name in ("Host", "Sec-WebSocket-Key"))
@@ -387,27 +252,23 @@ class GraphQLSocket(asyncio.Protocol):
         self._is_counted = True
         return None
 
-    # --- frames and messages
+    def opened(self, request: Request) -> None:
+        """Begin to wait for ``connection_init``."""
+        self._sockets.open.add(self)
+        if self.subprotocol != SUBPROTOCOL:
+            self.close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable")
+        given = request.headers.get_all("Authorization")
+        if len(given) == 1 and given[0][:7].lower() == "bearer ":
+            self._token = given[0][7:].strip()
 
-    def _take_frame(self, frame: Frame) -> None:
-        if self._closing is not None:
-            return
-        match frame.opcode:
-            case Opcode.TEXT | Opcode.BINARY:
-                self._is_text = frame.opcode is Opcode.TEXT
-                self._message = bytearray(frame.data)
-            case Opcode.CONT if self._message is not None:
-                self._message += frame.data
-            case _:
-                return  # pings and closes are answered below us
-        if frame.fin and self._message is not None:
-            whole, self._message = bytes(self._message), None
-            try:
-                self._take_message(whole if self._is_text else b"")
-            except (ValueError, orjson.JSONEncodeError):  # orjson reads deeper than it writes
-                self.close(CloseCode.BAD_REQUEST, "Invalid message")
+    # --- messages
 
-    def _take_message(self, text: bytes) -> None:
+    def take_message(self, text: bytes) -> None:
+        """Take one message of the protocol.
+
+        Raises:
+            ValueError: it is none.
+        """
         message = orjson.loads(text)
         if not isinstance(message, dict):
             raise ValueError
@@ -416,7 +277,10 @@ class GraphQLSocket(asyncio.Protocol):
             case "connection_init":
                 self._initialise(payload)
             case "ping" if isinstance(payload, dict | None):
-                self._write(messages.pong(payload))
+                try:
+                    self.write(messages.pong(payload))
+                except orjson.JSONEncodeError:  # orjson reads deeper than it writes
+                    raise ValueError from None
             case "pong" if isinstance(payload, dict | None):
                 pass
             case "subscribe":
@@ -458,7 +322,7 @@ class GraphQLSocket(asyncio.Protocol):
                 self.close(CloseCode.INTERNAL, "Something went wrong")
         else:
             self.is_acknowledged = True
-            self._write(messages.CONNECTION_ACK)
+            self.write(messages.CONNECTION_ACK)
         finally:
             self.starting = None
 
@@ -492,7 +356,7 @@ class GraphQLSocket(asyncio.Protocol):
             self.close(CloseCode.BAD_REQUEST, error.message)
             return
         except RateLimited as error:
-            self._write(messages.error(operation_id, _masked(error)))
+            self.write(messages.error(operation_id, _masked(error)))
             return
         operation = self._operations[operation_id] = SocketOperation(self, operation_id)
         operation.task = asyncio.create_task(self._run(operation, request))
@@ -538,30 +402,6 @@ class GraphQLSocket(asyncio.Protocol):
             body["extensions"] = result.extensions
         operation.send([orjson.dumps(body)])
         self.finish(operation, None)
-
-    # --- writing
-
-    def _write(self, message: bytes) -> None:
-        if not self.is_lost and self._closing is None:
-            self._transport.write(messages.frame_head(len(message)) + message)
-
-    def _flush(self) -> None:
-        for data in self._ws.data_to_send():
-            if data:
-                self._transport.write(data)
-            else:  # the closing handshake is done, or nothing more can be said
-                self._transport.close()
-
-    def _release(self) -> None:
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        self._drained = None
-
-
-def _select_subprotocol(
-    _protocol: ServerProtocol, offered: Sequence[Subprotocol]
-) -> Subprotocol | None:
-    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
 
 
 def _masked(error: Exception) -> list[GraphQLError]:
