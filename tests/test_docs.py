@@ -5,6 +5,7 @@ from pathlib import Path
 
 from carnet.access.rules import RULES
 from carnet.access.verifying import Problem
+from carnet.http.messages import CloseCode
 from carnet.intake.formats import READERS
 from carnet.intake.model import Flag, Reason
 from carnet.intake.receipt import Outcome
@@ -65,3 +66,19 @@ def test_every_rule_that_the_server_names_has_a_meaning() -> None:
         named.update(re.findall(r'Fact\([^()]*?"([a-z]+(?:-[a-z]+)*\.[a-z.-]+)"', text))
     assert len(named) > 20
     assert named <= set(RULES)
+
+
+def test_front_ends_find_every_close_code_and_field_of_subscriptions() -> None:
+    guide = (ROOT / "docs/subscriptions.md").read_text()
+    listed = re.findall(r"^\| (\d{4}) `([A-Z_]+)`", guide, re.MULTILINE)
+    assert {name: int(code) for code, name in listed} == {
+        code.name: code.value for code in CloseCode
+    }
+    fields = set(re.findall(r"^\| `(\w+)\(", guide, re.MULTILINE))
+    schema = (ROOT / "schema.graphql").read_text()
+    body = re.search(r"^type Subscription \{(.*?)^\}", schema, re.MULTILINE | re.DOTALL)
+    assert body is not None
+    assert fields == set(re.findall(r"^  (\w+)\(", body[1], re.MULTILINE))
+    named = codes(guide) - {code.name for code in CloseCode}
+    known = set(re.findall(r"^  ([A-Z_]+)$", schema, re.MULTILINE))
+    assert named <= known
