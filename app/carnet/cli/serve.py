@@ -60,9 +60,9 @@ def serve(host: str | None, port: int | None, workers: int | None, access_log: b
     Starts its own PostgreSQL in the data folder unless CARNET_DATABASE_URL names one.
     """
     settings = _settings(host, port)
-    count = workers or settings.workers
-    if count > 1:
-        _run_workers(settings, count, has_access_log=access_log)
+    settings = replace(settings, workers=workers or settings.workers)
+    if settings.workers > 1:
+        _run_workers(settings, has_access_log=access_log)
     else:
         _run(settings, is_demo=False, has_access_log=access_log)
 
@@ -101,7 +101,7 @@ def _run(settings: Settings, *, is_demo: bool, has_access_log: bool) -> None:
         run_until_stopped(work)
 
 
-def _run_workers(settings: Settings, count: int, *, has_access_log: bool) -> None:
+def _run_workers(settings: Settings, *, has_access_log: bool) -> None:
     from carnet.cli.server import run_until_stopped
     from carnet.cli.workers import Supervisor
     from carnet.cli.workspace import owner_url, workspace
@@ -114,7 +114,7 @@ def _run_workers(settings: Settings, count: int, *, has_access_log: bool) -> Non
     with ExitStack() as held:
         if settings.database_url is None:
             held.enter_context(hold(settings.data_dir))
-        supervisor = Supervisor(settings, count, has_access_log=has_access_log)
+        supervisor = Supervisor(settings, settings.workers, has_access_log=has_access_log)
         held.enter_context(supervisor.listening())
 
         async def work(stopper: Stopper) -> None:

@@ -61,13 +61,32 @@ class Stopper:
             self.task.cancel()
 
 
-def run_until_stopped(work: Callable[[Stopper], Coroutine[Any, Any, T]]) -> T:
-    """Run the work on a fast event loop, with the signals going to a `Stopper`.
+class LedStopper(Stopper):
+    """A worker's: all signals together count once, and only the supervisor says not to wait.
+
+    systemd, for one, sends its signal to every process of a service, beside what the supervisor
+    passes on.
+    """
+
+    def hear(self) -> None:
+        """Take a signal; further ones change nothing."""
+        if not self.is_stopping:
+            super().hear()
+
+    def force(self) -> None:
+        """Take the supervisor's word that requests are not waited for."""
+        super().hear()
+
+
+def run_until_stopped(
+    work: Callable[[Stopper], Coroutine[Any, Any, T]], stopper: Stopper | None = None
+) -> T:
+    """Run the work on a fast event loop, with the signals going to the stopper that it is handed.
 
     Raises:
         KeyboardInterrupt: a signal came before the work was done.
     """
-    stopper = Stopper()
+    stopper = stopper or Stopper()
 
     async def watched() -> T:
         loop = asyncio.get_running_loop()

@@ -1,7 +1,8 @@
 """One of the processes of ``carnet serve --workers N``; `carnet.cli.workers` starts it.
 
 It has a line to its supervisor: a byte when it serves and then every second, so that a process that
-hangs is noticed. When the line ends, the supervisor is gone, and the worker stops as at a signal.
+hangs is noticed. A byte from the other side says not to wait for requests. When the line ends, the
+supervisor is gone, and the worker stops as at a signal.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import click
 from carnet.cli.faults import run
 
 if TYPE_CHECKING:
-    from carnet.cli.server import Stopper
+    from carnet.cli.server import LedStopper, Stopper
 
 BEAT = 1.0  # seconds
 
@@ -29,7 +30,7 @@ BEAT = 1.0  # seconds
 def worker(listening: int, line: int, access_log: bool) -> None:
     """Serve on an inherited socket. Both arguments are file descriptors."""
     from carnet.cli.serve import log_to_stderr, serve_here
-    from carnet.cli.server import run_until_stopped
+    from carnet.cli.server import LedStopper, run_until_stopped
     from carnet.settings import Settings
 
     log_to_stderr(access_log)
@@ -38,11 +39,13 @@ def worker(listening: int, line: int, access_log: bool) -> None:
         door.setblocking(False)
         to_supervisor.setblocking(False)
 
+        led = LedStopper()
+
         async def work(stopper: Stopper) -> None:
             is_serving = asyncio.Event()
             tasks = [
                 asyncio.create_task(_beat(to_supervisor, is_serving)),
-                asyncio.create_task(_stop_at_end(to_supervisor, stopper)),
+                asyncio.create_task(_obey(to_supervisor, led)),
             ]
             try:
                 await serve_here(settings, door, stopper, is_serving.set)
@@ -50,7 +53,7 @@ def worker(listening: int, line: int, access_log: bool) -> None:
                 for task in tasks:
                     task.cancel()
 
-        run_until_stopped(work)
+        run_until_stopped(work, led)
 
 
 async def _beat(line: socket.socket, is_serving: asyncio.Event) -> None:
@@ -61,12 +64,11 @@ async def _beat(line: socket.socket, is_serving: asyncio.Event) -> None:
         await asyncio.sleep(BEAT)
 
 
-async def _stop_at_end(line: socket.socket, stopper: Stopper) -> None:
+async def _obey(line: socket.socket, stopper: LedStopper) -> None:
     with suppress(OSError):
         while await asyncio.get_running_loop().sock_recv(line, 1):
-            pass
-    if not stopper.is_stopping:
-        stopper.hear()
+            stopper.force()
+    stopper.hear()
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class Supervisor:
         self._access_log = "--access-log" if has_access_log else "--no-access-log"
         self._doors: list[socket.socket] = []  # of workers that are still to be started
         self._shared: socket.socket | None = None  # where the kernel does not spread connections
-        self._living: set[Process] = set()
+        self._living: dict[Process, socket.socket] = {}  # with our end of the line to each
         self._serving: set[Process] = set()
         self._failed_starts = 0
         self._signals = 0
@@ -102,8 +102,11 @@ class Supervisor:
         """Let them finish; when called again, do not wait for requests."""
         self._signals += 1
         self._is_stopping.set()
-        for process in self._living:
+        for process, line in self._living.items():
             _send(process, signal.SIGTERM)
+            if self._signals > 1:
+                with suppress(OSError):  # it has just ended
+                    line.send(b"!")
         patience = STOPPING if self._signals == 1 else FORCED
         asyncio.get_running_loop().call_later(patience, self._kill)
 
@@ -146,7 +149,7 @@ class Supervisor:
                 pass_fds=(door.fileno(), theirs.fileno()),
                 start_new_session=True,
             )
-            self._living.add(process)
+            self._living[process] = ours
             theirs.close()
             door.close()
             if self._is_stopping.is_set():  # while it was being started
@@ -155,7 +158,7 @@ class Supervisor:
                 is_served = await self._follow(process, ours)
                 code = await process.wait()
             finally:
-                self._living.discard(process)
+                del self._living[process]
                 self._serving.discard(process)
         if not self._is_stopping.is_set():
             _log.warning("worker %s ended with %s; another one is started", process.pid, code)

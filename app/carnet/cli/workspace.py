@@ -25,6 +25,10 @@ from carnet.store.keys import FileKeyProvider
 from carnet.store.migrate import pending, upgrade
 from carnet.store.signing import Signer
 
+CONNECTIONS = 21  # of one process at most: its pool under load, and wake-ups
+SPARE = 30  # for commands beside the server, and PostgreSQL's own three
+POSTGRES_DEFAULT = 100
+
 NOT_MIGRATED = (
     "The database lacks migrations of this version; run `carnet migrate`"
     " with CARNET_MIGRATION_URL as its owner."
@@ -53,7 +57,9 @@ def owner_url(settings: Settings) -> Iterator[str | URL]:
     if settings.database_url is not None:
         yield settings.migration_url or settings.database_url
     else:
-        with EmbeddedPostgres.start(settings.data_dir) as postgres:
+        room = max(POSTGRES_DEFAULT, CONNECTIONS * settings.workers + SPARE)
+        options = {"max_connections": str(room)}
+        with EmbeddedPostgres.start(settings.data_dir, options) as postgres:
             yield postgres.owner_url
 
 
