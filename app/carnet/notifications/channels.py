@@ -15,6 +15,8 @@ from carnet.notifications.tables import Channel
 from carnet.notifications.vapid import VapidKey
 from carnet.settings import Mode, Settings
 
+DEFAULT_CONTACT = "mailto:carnet@localhost"  # in development
+
 
 @dataclass(frozen=True, slots=True)
 class Channels:
@@ -82,7 +84,12 @@ def public_url(settings: Settings) -> str:
 
 
 def _contact(settings: Settings, link: str) -> str:
-    """Return whom a push service can write to."""
+    """Return whom a push service can write to.
+
+    Of the app's URL only the host: py_vapid takes neither a port nor a path, and signs nothing.
+    """
     if settings.mail_from is not None:
         return f"mailto:{settings.mail_from}"
-    return link if link.startswith("https:") else "mailto:carnet@localhost"
+    parts = urlsplit(link)
+    host = parts.hostname or ""
+    return f"https://{host}" if parts.scheme == "https" and "." in host else DEFAULT_CONTACT
