@@ -271,7 +271,7 @@ async def of_each_scope(made: Scene, actor: Patient) -> dict[str, list[tuple[str
         ],
         "DOCUMENTS": [
             ("addDocument", add),
-            ("maskDocument", {"documentId": made.document_id(AUTHORED)}),
+            ("maskDocument", {"documentId": made.document_id(PLAIN)}),
         ],
         "ACCESS": [
             ("changeAccessSettings", {**record, "revision": 1, "hideResultsDays": 9}),
