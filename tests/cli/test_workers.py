@@ -112,7 +112,7 @@ def test_two_share_the_work_one_that_is_killed_is_replaced_and_ctrl_c_lets_reque
 
         killed, survivor = first
         os.kill(killed, signal.SIGKILL)
-        until(lambda: not is_running(killed))
+        until(lambda: listeners(port) == 1)
         asked = 0
         while listeners(port) < 2 or asked < 20:
             assert server.get("/health/ready")[0] == 200

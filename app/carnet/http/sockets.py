@@ -99,7 +99,7 @@ class Sockets:
         while True:
             await asyncio.sleep(min(1.0, self.init_timeout / 4))
             latest = monotonic() - self.init_timeout
-            for socket in [each for each in self.open if not each.is_acknowledged]:
+            for socket in [each for each in self.open if not each.is_initialised]:
                 if socket.opened_at < latest:
                     socket.close(
                         CloseCode.INITIALISATION_TIMEOUT, "Connection initialisation timeout"
