@@ -10,7 +10,7 @@ import graph
 import pytest
 import scene
 import world
-from scene import AUTHORED, MASKED, PLAIN, Scene
+from scene import MASKED, PLAIN, Scene
 from sqlalchemy import select
 
 from carnet.access.journal_tables import JournalEntry
