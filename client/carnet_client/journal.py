@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from carnet_crypto.encoding import DecodeError, from_base64url
+from carnet_crypto.errors import ProofFailed
 from carnet_crypto.headfile import NotAHead, head_from_json
-from carnet_crypto.merkle import ProofFailed, leaf_hash, verify_consistency, verify_inclusion
+from carnet_crypto.merkle import leaf_hash, verify_consistency, verify_inclusion
 from carnet_crypto.signatures import SignatureFailed, verify_head
 from carnet_crypto.treehead import TreeHead
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BinasciiError
 
+from carnet_crypto.errors import DecodeError
 
-class DecodeError(Exception):
-    """The text is not canonical base64url."""
+__all__ = ["DecodeError", "from_base64url", "to_base64url"]
 
 
 def to_base64url(data: bytes) -> str:

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
+from carnet_crypto.errors import ProofFailed
+
 HASH_BYTES = 32
 LARGEST_TREE = 2**63 - 1
 EMPTY_ROOT = sha256(b"").digest()
-
-
-class ProofFailed(Exception):
-    """The proof does not show what it is said to show."""
 
 
 def leaf_hash(leaf: bytes) -> bytes:

@@ -1,17 +1,15 @@
-"""Checking Ed25519 signatures, for clients. The server signs with a key that only it has."""
+"""Checking who signed a head of a log, for clients. The server signs with a key only it has."""
 
 from __future__ import annotations
 
 from hashlib import sha256
 
-from nacl.exceptions import BadSignatureError
-from nacl.signing import VerifyKey
-
+from carnet_crypto import sodium
+from carnet_crypto.errors import Malformed, SignatureFailed
 from carnet_crypto.treehead import TreeHead
+from carnet_crypto.values import Signature, SignPublic
 
-
-class SignatureFailed(Exception):
-    """The signature is not that of this key over these bytes."""
+__all__ = ["SignatureFailed", "key_id", "verify_head"]
 
 
 def key_id(public_key: bytes) -> str:
@@ -25,9 +23,10 @@ def verify_head(head: TreeHead, public_key: bytes) -> None:
     Raises:
         SignatureFailed: not this key, or not this head.
     """
+    if head.key_id != key_id(public_key):
+        raise SignatureFailed("another key signed it")
     try:
-        if head.key_id != key_id(public_key):
-            raise SignatureFailed("another key signed it")
-        VerifyKey(public_key).verify(head.signed_bytes, head.signature)
-    except (BadSignatureError, ValueError, TypeError) as error:
+        key, signature = SignPublic(public_key), Signature(head.signature)
+    except Malformed as error:
         raise SignatureFailed("the signature is wrong") from error
+    sodium.verify_plain(key, head.signed_bytes, signature)

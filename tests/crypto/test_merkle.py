@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carnet_crypto import merkle
-from carnet_crypto.merkle import ProofFailed
+from carnet_crypto.errors import ProofFailed
 
 
 def split(n: int) -> int:

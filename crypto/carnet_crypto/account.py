@@ -1,0 +1,422 @@
+"""What a chain says an account is, verified entry by entry.
+
+`Account.begin` takes GENESIS, `Account.extend` one more entry; both check everything that can be
+checked from the chain alone, and return the account as it is then. Accounts never change: a caller
+that keeps an older one can always say what was true when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from carnet_crypto import sodium
+from carnet_crypto.admission import admit_box_key, admit_sign_key
+from carnet_crypto.chain import (
+    AccountKind,
+    AccountWrap,
+    AddDevice,
+    AekRotate,
+    ChainEntry,
+    Close,
+    Delegate,
+    DeviceFlag,
+    Genesis,
+    RecoverySet,
+    RevokeDevice,
+    Roster,
+    RosterRole,
+    RotateRoot,
+    Scope,
+    Undelegate,
+    change_of_root,
+    device_id,
+    possession_of_device,
+    read_entry,
+    recovery_signer,
+    root_signer,
+)
+from carnet_crypto.errors import Malformed, Reason, Refused
+from carnet_crypto.hashing import digest
+from carnet_crypto.labels import Label
+from carnet_crypto.values import (
+    AccountId,
+    BoxPublic,
+    DeviceId,
+    Digest,
+    Signature,
+    SignerId,
+    SignPublic,
+)
+
+ROOT_DELAY = 72 * 3600 * 1000  # milliseconds for which a root set by the recovery key alone waits
+LEAST_PASSES = 3  # of Argon2id
+LEAST_MEMORY_KIB = 64 * 1024
+MOST_MEMORY_KIB = 1024 * 1024  # what a phone can still do
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device of an account, as its chain says."""
+
+    id: DeviceId
+    sign: SignPublic
+    box: BoxPublic
+    flag: DeviceFlag
+    not_after: int  # milliseconds since 1970, or 0 for no end
+    added_in: int  # number of the entry
+    wrap: bytes  # of the AEK it was added with
+    revoked_in: int | None = None  # number of the entry
+    revoked_at_size: int | None = None  # of the log, as its revoker had seen it
+
+    def may_act(self, at: int) -> bool:
+        """Whether it is neither revoked nor over at this time (milliseconds since 1970)."""
+        return self.revoked_in is None and (self.not_after == 0 or at <= self.not_after)
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """Who may act for an account, and until when."""
+
+    delegate: AccountId
+    scope: Scope
+    not_before: int
+    not_after: int
+    wrap: AccountWrap
+    given_in: int  # number of the entry
+
+    def is_active(self, at: int) -> bool:
+        """Whether it holds at this time (milliseconds since 1970)."""
+        return self.not_before <= at <= self.not_after
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A generation of an account's encryption key."""
+
+    number: int
+    aek: BoxPublic
+    commitment: Digest
+    rotation: AekRotate
+    entry: int  # number of the entry that made it
+    at: int  # time of that entry
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account at one moment of its chain."""
+
+    id: AccountId
+    kind: AccountKind
+    root: SignPublic
+    first_root: SignPublic
+    recovery_box: BoxPublic
+    recovery_sign: SignPublic
+    number: int  # of its newest entry
+    head: Digest  # what the next entry links to
+    at: int  # time of its newest entry
+    devices: Mapping[DeviceId, Device]
+    generations: tuple[Generation, ...] = ()
+    recovery: RecoverySet | None = None
+    pending_root: tuple[SignPublic, int] | None = None  # and from when it holds
+    delegations: Mapping[AccountId, Delegation] = MappingProxyType({})
+    roster: Mapping[AccountId, tuple[RosterRole, AccountWrap]] = MappingProxyType({})
+    roots: tuple[tuple[int, SignPublic], ...] = ()  # (entry, root), each change
+    needs_new_aek: bool = False  # somebody who has the newest seed should no longer
+    is_closed: bool = False
+
+    @property
+    def generation(self) -> Generation | None:
+        """The newest generation of its encryption key."""
+        return self.generations[-1] if self.generations else None
+
+    def active_devices(self, at: int) -> list[Device]:
+        """Return the devices that may act at this time, by id."""
+        return sorted((d for d in self.devices.values() if d.may_act(at)), key=lambda d: d.id)
+
+    def active_delegations(self, at: int) -> list[Delegation]:
+        """Return who may act for the account at this time, by account."""
+        found = (d for d in self.delegations.values() if d.is_active(at))
+        return sorted(found, key=lambda d: d.delegate)
+
+    def root_at(self, at: int) -> SignPublic:
+        """Return the root that holds at this time: a pending one after its delay."""
+        if self.pending_root is not None and at >= self.pending_root[1]:
+            return self.pending_root[0]
+        return self.root
+
+    def device(self, id_: DeviceId, at: int) -> Device:
+        """Return a device that may act at this time.
+
+        Raises:
+            Refused: there is none (`UNKNOWN_DEVICE`), or no longer (`REVOKED_DEVICE`,
+                `EXPIRED_DEVICE`).
+        """
+        device = self.devices.get(id_)
+        if device is None:
+            raise Refused(Reason.UNKNOWN_DEVICE)
+        if device.revoked_in is not None:
+            raise Refused(Reason.REVOKED_DEVICE)
+        if not device.may_act(at):
+            raise Refused(Reason.EXPIRED_DEVICE)
+        return device
+
+    def wrapped_for(self, at: int) -> tuple[list[DeviceId], list[AccountId]]:
+        """Return who must get the next generation of the key, and nobody else: in their order."""
+        delegates = {d.delegate for d in self.delegations.values() if at <= d.not_after}
+        accounts = delegates | set(self.roster)
+        return [device.id for device in self.active_devices(at)], sorted(accounts)
+
+    def is_stale(self, at: int) -> bool:
+        """Whether somebody has the newest seed who, at this time, should no longer have it."""
+        newest = self.generation
+        if newest is None:
+            return False
+        ends = [d.not_after for d in self.devices.values() if d.not_after]
+        ends += [d.not_after for d in self.delegations.values()]
+        return self.needs_new_aek or any(newest.at <= end < at for end in ends)
+
+    @staticmethod
+    def begin(data: bytes) -> Account:
+        """Return the account that a GENESIS entry makes.
+
+        Raises:
+            Malformed: it is none.
+            Refused: a key of it must not be used.
+            SignatureFailed: its root did not sign it.
+        """
+        entry = read_entry(data)
+        body = entry.body
+        if not isinstance(body, Genesis):
+            raise Malformed("a chain begins with GENESIS")
+        if entry.number or not entry.account.is_zero or not entry.link.is_zero:
+            raise Malformed("GENESIS has no account, number or link")
+        admit_sign_key(body.root)
+        admit_sign_key(body.recovery_sign)
+        admit_box_key(body.recovery_box)
+        if entry.signer != root_signer(body.root):
+            raise Refused(Reason.UNKNOWN_SIGNER)
+        sodium.verify(body.root, Label.SIGN_ACCOUNT, entry.signed, entry.signature)
+        return Account(
+            id=AccountId(digest(Label.ACCOUNT, data)),
+            kind=body.kind,
+            root=body.root,
+            first_root=body.root,
+            recovery_box=body.recovery_box,
+            recovery_sign=body.recovery_sign,
+            number=0,
+            head=entry.digest,
+            at=entry.at,
+            devices=MappingProxyType({}),
+            roots=((0, body.root),),
+        )
+
+    @staticmethod
+    def replay(entries: Iterable[bytes]) -> Account:
+        """Return the account that a whole chain makes.
+
+        Raises:
+            ProtocolError: as `begin` and `extend`.
+        """
+        account: Account | None = None
+        for data in entries:
+            account = Account.begin(data) if account is None else account.extend(data)
+        if account is None:
+            raise Malformed("a chain begins with GENESIS")
+        return account
+
+    def extend(self, data: bytes) -> Account:
+        """Return the account after one more entry.
+
+        Raises:
+            Malformed: it is none.
+            Refused: it does not follow, or says what it may not.
+            SignatureFailed: it is not signed by whom it names.
+        """
+        entry = read_entry(data)
+        if self.is_closed:
+            raise Refused(Reason.CLOSED)
+        if entry.account != self.id:
+            raise Refused(Reason.WRONG_ACCOUNT)
+        if entry.number != self.number + 1:
+            raise Refused(Reason.OUT_OF_ORDER)
+        if entry.link != self.head:
+            raise Refused(Reason.BROKEN_LINK)
+        if entry.at < self.at:
+            raise Refused(Reason.TIME_REGRESSED)
+        self._check_signer(entry)
+        settled = self._settle_root(entry.at)
+        changed = settled._apply(entry)
+        return replace(changed, number=entry.number, head=entry.digest, at=entry.at)
+
+    def _check_signer(self, entry: ChainEntry) -> None:
+        """Find who signed by the id the entry names, and check that it is theirs to say."""
+        root = self.root_at(entry.at)
+        body = entry.body
+        if entry.signer == root_signer(root):
+            key = root
+        elif entry.signer == recovery_signer(self.recovery_sign):
+            if not isinstance(body, RotateRoot):
+                raise Refused(Reason.NOT_AUTHORIZED)
+            key = self.recovery_sign
+        else:
+            device_name = DeviceId(bytes(entry.signer))
+            if device_name not in self.devices:
+                raise Refused(Reason.UNKNOWN_SIGNER)
+            device = self.device(device_name, entry.at)
+            if not isinstance(body, AekRotate) or device.flag is not DeviceFlag.PRIMARY:
+                raise Refused(Reason.NOT_AUTHORIZED)
+            key = device.sign
+        sodium.verify(key, Label.SIGN_ACCOUNT, entry.signed, entry.signature)
+
+    def _settle_root(self, at: int) -> Account:
+        """Let a pending root hold once its time has come."""
+        if self.pending_root is None or at < self.pending_root[1]:
+            return self
+        root = self.pending_root[0]
+        return replace(
+            self, root=root, pending_root=None, roots=(*self.roots, (self.number + 1, root))
+        )
+
+    def _apply(self, entry: ChainEntry) -> Account:
+        match entry.body:
+            case AddDevice() as body:
+                return self._add_device(body, entry)
+            case RevokeDevice() as body:
+                return self._revoke(body, entry)
+            case AekRotate() as body:
+                return self._rotate_aek(body, entry)
+            case RotateRoot() as body:
+                return self._rotate_root(body, entry)
+            case RecoverySet() as body:
+                return self._set_recovery(body)
+            case Delegate() as body:
+                return self._delegate(body, entry)
+            case Undelegate() as body:
+                return self._undelegate(body)
+            case Roster() as body:
+                return self._set_roster(body)
+            case Close():
+                return replace(self, is_closed=True)
+            case _:
+                raise Malformed("GENESIS stands first only")
+
+    def _add_device(self, body: AddDevice, entry: ChainEntry) -> Account:
+        admit_sign_key(body.sign)
+        admit_box_key(body.box)
+        if body.device != device_id(body.sign, body.box):
+            raise Refused(Reason.BAD_DEVICE_ID)
+        if body.device in self.devices:
+            raise Refused(Reason.DUPLICATE)
+        shown = possession_of_device(self.id, body.sign, body.box, body.flag, body.not_after)
+        sodium.verify(body.sign, Label.SIGN_POSSESSION, shown, body.possession)
+        if bool(body.wrap) != bool(self.generations):
+            raise Refused(Reason.INCOMPLETE_WRAPS)
+        added = Device(
+            body.device, body.sign, body.box, body.flag, body.not_after, entry.number, body.wrap
+        )
+        return replace(self, devices=MappingProxyType({**self.devices, body.device: added}))
+
+    def _revoke(self, body: RevokeDevice, entry: ChainEntry) -> Account:
+        device = self.devices.get(body.device)
+        if device is None:
+            raise Refused(Reason.UNKNOWN_DEVICE)
+        if device.revoked_in is not None:
+            raise Refused(Reason.DUPLICATE)
+        revoked = replace(device, revoked_in=entry.number, revoked_at_size=body.checkpoint_size)
+        return replace(
+            self,
+            devices=MappingProxyType({**self.devices, body.device: revoked}),
+            needs_new_aek=bool(self.generations),
+        )
+
+    def _rotate_aek(self, body: AekRotate, entry: ChainEntry) -> Account:
+        if body.generation != len(self.generations) + 1:
+            raise Refused(Reason.WRONG_GENERATION)
+        if bool(body.previous) != bool(self.generations) or not body.recovery:
+            raise Refused(Reason.INCOMPLETE_WRAPS)
+        devices, accounts = self.wrapped_for(entry.at)
+        if [wrap.device for wrap in body.devices] != devices:
+            raise Refused(Reason.INCOMPLETE_WRAPS)
+        if [wrap.account for wrap in body.accounts] != accounts:
+            raise Refused(Reason.INCOMPLETE_WRAPS)
+        admit_box_key(body.aek)
+        made = Generation(body.generation, body.aek, body.commitment, body, entry.number, entry.at)
+        return replace(self, generations=(*self.generations, made), needs_new_aek=False)
+
+    def _rotate_root(self, body: RotateRoot, entry: ChainEntry) -> Account:
+        admit_sign_key(body.root)
+        shown = change_of_root(self.id, entry.number, entry.link, body.root)
+        sodium.verify(body.root, Label.SIGN_POSSESSION, shown, body.possession)
+        is_recovery = entry.signer == recovery_signer(self.recovery_sign)
+        if body.consent:
+            other = self.root if is_recovery else self.recovery_sign
+            sodium.verify(other, Label.SIGN_ROOT_CHANGE, shown, Signature(body.consent))
+        if is_recovery and not body.consent:
+            return replace(self, pending_root=(body.root, entry.at + ROOT_DELAY))
+        return replace(
+            self,
+            root=body.root,
+            pending_root=None,
+            roots=(*self.roots, (entry.number, body.root)),
+        )
+
+    def _set_recovery(self, body: RecoverySet) -> Account:
+        if self.pending_root is not None:
+            raise Refused(Reason.NOT_AUTHORIZED)
+        admit_box_key(body.recovery_box)
+        admit_sign_key(body.recovery_sign)
+        if body.passes < LEAST_PASSES or not LEAST_MEMORY_KIB <= body.memory_kib <= MOST_MEMORY_KIB:
+            raise Refused(Reason.WEAK_PARAMETERS)
+        return replace(
+            self,
+            recovery_box=body.recovery_box,
+            recovery_sign=body.recovery_sign,
+            recovery=body,
+        )
+
+    def _delegate(self, body: Delegate, entry: ChainEntry) -> Account:
+        if body.delegate == self.id:
+            raise Refused(Reason.WRONG_ACCOUNT)
+        if not self.generations:
+            raise Refused(Reason.WRONG_GENERATION)
+        given = Delegation(
+            body.delegate, body.scope, body.not_before, body.not_after, body.wrap, entry.number
+        )
+        return replace(
+            self, delegations=MappingProxyType({**self.delegations, body.delegate: given})
+        )
+
+    def _undelegate(self, body: Undelegate) -> Account:
+        if body.delegate not in self.delegations:
+            raise Refused(Reason.UNKNOWN_MEMBER)
+        left = {key: value for key, value in self.delegations.items() if key != body.delegate}
+        return replace(self, delegations=MappingProxyType(left), needs_new_aek=True)
+
+    def _set_roster(self, body: Roster) -> Account:
+        if self.kind is AccountKind.PERSON or self.id in {m.wrap.account for m in body.members}:
+            raise Refused(Reason.NOT_AUTHORIZED)
+        if not self.generations:
+            raise Refused(Reason.WRONG_GENERATION)
+        members = {m.wrap.account: (m.role, m.wrap) for m in body.members}
+        has_left = bool(set(self.roster) - set(members))
+        return replace(
+            self,
+            roster=MappingProxyType(members),
+            needs_new_aek=self.needs_new_aek or has_left,
+        )
+
+
+def verify_login(public: SignPublic, challenge: bytes, signature: Signature) -> None:
+    """Check what a device signed to show that it is at work; under a label of its own.
+
+    Raises:
+        SignatureFailed: it does not hold.
+    """
+    sodium.verify(public, Label.SIGN_LOGIN, challenge, signature)
+
+
+def signer_of_device(device: DeviceId) -> SignerId:
+    """Return how entries name a device that signed them."""
+    return SignerId(bytes(device))

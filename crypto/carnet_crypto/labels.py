@@ -1,0 +1,71 @@
+"""The labels that keep every use of a key or hash apart from all others.
+
+They are the one registry: `crypto/vectors/labels.json` holds the same for other implementations.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+CONTEXT = "carnet/1/"
+
+
+class Label(StrEnum):
+    """ASCII without NUL; the value is part of the protocol."""
+
+    # digests
+    ACCOUNT = "acct"  # GENESIS entry → account id
+    ACCOUNT_ENTRY = "acct-entry"  # what the next entry of a chain links to
+    DEVICE = "dev"  # sign key ‖ box key → device id
+    ROOT_SIGNER = "root"  # root key → signer id
+    RECOVERY_SIGNER = "recovery"  # recovery signing key → signer id
+    AEK_COMMITMENT = "aekc"
+    THREAD = "thread"  # CREATE entry → thread id
+    CONTROL_ENTRY = "ctl-entry"
+    EPOCH_COMMITMENT = "ek"
+    WRAPS = "wraps"
+    BODY = "bodyct"
+    MESSAGE_ID = "mid"
+    ENVELOPE = "env"  # how a relay names an envelope without opening it
+    BACKUP = "backup"
+    SAS_COMMITMENT = "sasc"
+    SAS = "sas"
+    # keys from keys
+    AEK_BOX = "aek-x"
+    AEK_STORE = "aek-store"
+    MESSAGE = "mk"
+    MESSAGE_COMMITMENT = "com"
+    HEADER_KEY = "hdr"
+    BODY_KEY = "body"
+    BODY_SALTED = "bs"
+    FILE = "file"
+    FILE_COMMITMENT = "fcom"
+    RECOVERY = "rec"
+    RECOVERY_BOX = "rec-x"
+    RECOVERY_SIGN = "rec-sign"
+    RECOVERY_BLOB = "rec-blob"
+    RECOVERY_BLOB_COMMITMENT = "rec-com"
+    # signatures
+    SIGN_ACCOUNT = "sig-acct"
+    SIGN_POSSESSION = "sig-pop"
+    SIGN_ROOT_CHANGE = "sig-root"
+    SIGN_CONTROL = "sig-ctl"
+    SIGN_MESSAGE = "msg"
+    SIGN_BINDING = "sig-bind"
+    SIGN_LOGIN = "sig-login"
+    # what is sealed or bound as associated data
+    WRAP = "wrap"
+    AEK_WRAP = "aek-wrap"
+    AEK_PREVIOUS = "aek-prev"
+    CHUNK = "chunk"
+    # others
+    SAFETY = "safety"
+    PROFESSIONAL = "pro"
+
+    @property
+    def prefix(self) -> bytes:
+        """What stands before everything that this label is of."""
+        return _PREFIXES[self]
+
+
+_PREFIXES = {label: f"{CONTEXT}{label.value}\x00".encode("ascii") for label in Label}

@@ -1,0 +1,1 @@
+"""What only clients do: with secret keys, and with what only members may read."""
