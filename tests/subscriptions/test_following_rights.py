@@ -562,11 +562,11 @@ async def test_a_session_that_ended_before_anybody_listened_is_noticed(
     """It ends after it was looked at, and all have heard of it before the group is there."""
     token, session_id = await signed_in(database, made.holder)
     hub = served.live.hub
-    place = hub._place
+    let_in = hub._let_in
 
     async def slowly(*given: Any) -> Any:
-        found = await place(*given)
-        hub._place = place  # type: ignore[method-assign]
+        found = await let_in(*given)
+        hub._let_in = let_in  # type: ignore[method-assign]
         async with database.write() as work:
             await revoke_session(made.holder, work, session_id)
         await first.connection.wait_closed()
@@ -575,7 +575,7 @@ async def test_a_session_that_ended_before_anybody_listened_is_noticed(
     async with served.connected(token=token) as first, served.connected(token=token) as second:
         following = await first.subscribe(INBOX)
         await following.until_caught_up()
-        hub._place = slowly  # type: ignore[method-assign]
+        hub._let_in = slowly  # type: ignore[method-assign]
         keeper = await second.subscribe(NOTIFICATIONS)
         await first.connection.wait_closed()
         began = asyncio.get_running_loop().time()

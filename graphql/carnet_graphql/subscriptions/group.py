@@ -248,8 +248,9 @@ class Group:
         try:
             await member.sink.ready()
             pace = 1
+            end = self._followed().known  # what there was when it came is not live to it
             while True:
-                while member.cursor < self.position:
+                while member.cursor < max(self.position, end):
                     rows = await self._patiently(partial(self._read, member.cursor))
                     if not rows:
                         raise CursorExpired()  # it was away for so long that this is not kept
@@ -261,7 +262,7 @@ class Group:
                     if payloads and not member.sink.send(payloads):
                         await member.sink.ready()
                 caught_up = await self._render_caught_up(member.cursor, member.event_id)
-                if member.cursor >= self.position and member in self.behind:
+                if member.cursor >= max(self.position, end) and member in self.behind:
                     self.behind.discard(member)
                     member.catching_up = None
                     self.live.add(member)

@@ -153,25 +153,28 @@ class Hub:
         key = (topic, actor, operation.text, operation.name, operation.share_key(variables))
         group = self._groups.get(key)
         place = group.place if group is not None and group.is_sure else None
-        is_doubtful = False
-        if group is None or place is None:
+        start: _Start | None = None
+        if place is None:
             letting_in = partial(self._let_in, context, topic)
             start = await self._in_flight.once((topic, actor), letting_in)
-            if self._is_stopping:  # meanwhile
-                raise ServerStopping()
-            group = self._groups.get(key)
-            if group is None:
-                group = self._begin(Group(self._shared, actor, topic, executor, key), start)
-            group.until = start.until
             place = start.end, start.event_id
-            # Something may have been said between the decision and now.
-            is_doubtful = start.is_new or group.is_past(start.end, start.account_end)
         # Otherwise: who follows the same in the same session was let in, and not sent away.
         if follow.after is not None:
             place = await self._place(context, follow, place)
-        member = Member(group, sink, *place)
-        if self._groups.get(key) is not group:  # everybody was sent away meanwhile
+        if self._is_stopping:  # meanwhile
+            raise ServerStopping()
+        group = self._groups.get(key)
+        if group is None and start is None:  # everybody was sent away meanwhile
             return await self._subscribe(context, operation, variables, actor, sink)
+        is_doubtful = False
+        if start is not None:
+            if group is None:
+                group = self._begin(Group(self._shared, actor, topic, executor, key), start)
+            group.until = start.until
+            # Something may have been said between the decision and now.
+            is_doubtful = start.is_new or group.is_past(start.end, start.account_end)
+        group = cast(Group, group)
+        member = Member(group, sink, *place)
         group.add(member)
         if is_doubtful:
             group.doubt()
@@ -223,9 +226,9 @@ class Hub:
         async with self._database.read() as work:
             ends = await topic.source.bounds(work, [topic.stream_id])
             bounds = ends.get(topic.stream_id, Bounds(0, 0))
+            if not bounds.pruned_to <= number <= bounds.last_number:
+                raise CursorExpired(path=("after",))
             event_id = await topic.source.id_at(work, topic.stream_id, number)
-        if not bounds.pruned_to <= number <= bounds.last_number:
-            raise CursorExpired(path=("after",))
         if event_id is not None and mark != mark_of(event_id):
             raise CursorExpired(path=("after",))  # the stream went another way since
         return number, event_id
