@@ -46,7 +46,6 @@ from carnet_crypto.values import (
     DeviceId,
     Digest,
     Signature,
-    SignerId,
     SignPublic,
 )
 
@@ -415,8 +414,3 @@ def verify_login(public: SignPublic, challenge: bytes, signature: Signature) -> 
         SignatureFailed: it does not hold.
     """
     sodium.verify(public, Label.SIGN_LOGIN, challenge, signature)
-
-
-def signer_of_device(device: DeviceId) -> SignerId:
-    """Return how entries name a device that signed them."""
-    return SignerId(bytes(device))

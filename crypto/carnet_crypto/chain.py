@@ -521,6 +521,11 @@ def recovery_signer(recovery: SignPublic) -> SignerId:
     return SignerId(digest(Label.RECOVERY_SIGNER, recovery)[: SignerId.SIZE])
 
 
+def signer_of_device(device: DeviceId) -> SignerId:
+    """Return how entries name a device that signed them."""
+    return SignerId(bytes(device))
+
+
 def possession_of_device(
     account: AccountId, sign: SignPublic, box: BoxPublic, flag: DeviceFlag, not_after: int
 ) -> bytes:

@@ -509,6 +509,14 @@ def thread_id(create: bytes) -> ThreadId:
     return ThreadId(digest(Label.THREAD, create))
 
 
+def thread_context(creator: AccountId, nonce: bytes) -> Digest:
+    """Return what a thread's epochs are bound to.
+
+    It is not the thread's id, for that is the digest of an entry that holds a commitment already.
+    """
+    return digest(Label.THREAD_CONTEXT, creator, nonce)
+
+
 def _roles(reader: Reader) -> Roles:
     bits = reader.u8()
     if bits >= 1 << len(Role):

@@ -21,6 +21,7 @@ class Label(StrEnum):
     RECOVERY_SIGNER = "recovery"  # recovery signing key → signer id
     AEK_COMMITMENT = "aekc"
     THREAD = "thread"  # CREATE entry → thread id
+    THREAD_CONTEXT = "thread-ctx"  # creator ‖ nonce → what epochs and wraps are bound to
     CONTROL_ENTRY = "ctl-entry"
     EPOCH_COMMITMENT = "ek"
     WRAPS = "wraps"

@@ -11,6 +11,8 @@ failure to one of two errors: `SignatureFailed`, `OpenFailed`. What each primiti
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 from nacl import bindings
 from nacl.exceptions import CryptoError
 
@@ -103,26 +105,33 @@ def box_public(secret: BoxSecret) -> BoxPublic:
     return BoxPublic(bindings.crypto_scalarmult_base(secret))
 
 
-def seal(message: bytes, public: BoxPublic) -> bytes:
-    """Return a message that only the holder of a key can open: X25519, XSalsa20-Poly1305.
+def seal(message: bytes, public: BoxPublic, ephemeral: BoxSecret) -> bytes:
+    """Return a sealed box (crypto_box_seal): only the holder of a key can open it.
+
+    Args:
+        message: what is sealed.
+        public: whose it will be.
+        ephemeral: a random key for this box only, and for nothing else.
 
     Raises:
         OpenFailed: nobody can hold the secret of such a key.
     """
+    own = box_public(ephemeral)
+    nonce = blake2b(own + public, digest_size=24).digest()
     try:
-        return bindings.crypto_box_seal(message, public)
+        return own + bindings.crypto_box(message, nonce, public, ephemeral)
     except _FAILURES as error:
         raise OpenFailed from error
 
 
-def open_sealed(box: bytes, secret: BoxSecret) -> bytes:
-    """Return what was sealed for this key.
+def open_sealed(box: bytes, public: BoxPublic, secret: BoxSecret) -> bytes:
+    """Return what was sealed for this pair of keys.
 
     Raises:
         OpenFailed: it was not, or was changed.
     """
     try:
-        return bindings.crypto_box_seal_open(box, box_public(secret), secret)
+        return bindings.crypto_box_seal_open(box, public, secret)
     except _FAILURES as error:
         raise OpenFailed from error
 
@@ -151,13 +160,16 @@ def decrypt(key: Key, ciphertext: bytes, associated: bytes) -> bytes:
 
 
 class PushStream:
-    """Seals chunks one after the other (secretstream). ``header`` goes before them."""
+    """Seals chunks one after the other (secretstream), behind a random header."""
 
-    __slots__ = ("_state", "header")
+    __slots__ = ("_state",)
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, header: bytes, key: Key) -> None:
+        if len(header) != STREAM_HEADER:
+            raise OpenFailed
         self._state = bindings.crypto_secretstream_xchacha20poly1305_state()
-        self.header = bindings.crypto_secretstream_xchacha20poly1305_init_push(self._state, key)
+        # init_push would draw a header of its own, and then do just what init_pull does with ours.
+        bindings.crypto_secretstream_xchacha20poly1305_init_pull(self._state, header, key)
 
     def push(self, chunk: bytes, associated: bytes, *, is_final: bool) -> bytes:
         """Return a chunk sealed."""

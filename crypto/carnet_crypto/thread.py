@@ -32,6 +32,7 @@ from carnet_crypto.control import (
     WrapFor,
     digest_of_wraps,
     read_control,
+    thread_context,
     thread_id,
 )
 from carnet_crypto.errors import Malformed, Reason, Refused
@@ -69,6 +70,7 @@ class Thread:
 
     id: ThreadId
     creator: AccountId
+    context: Digest  # what its epochs' commitments and wraps are bound to
     policy: Policy
     members: Mapping[AccountId, Member]
     epochs: tuple[Epoch, ...]
@@ -156,6 +158,7 @@ class Thread:
         return Thread(
             id=thread_id(data),
             creator=entry.author,
+            context=thread_context(entry.author, body.nonce),
             policy=body.policy,
             members=MappingProxyType(members),
             epochs=(Epoch(1, body.rotation, 0, entry.at),),

@@ -1,0 +1,127 @@
+"""What only members see of a message beside its body: who wrote it, and after what.
+
+``u8 1 ‖ account ‖ device ‖ u64 sequence ‖ previous own message ‖ control head ‖ u8 count ‖ heads ‖
+u64 checkpoint size ‖ checkpoint root ‖ u64 time ‖ u8 kind ‖ u64 expiry ‖ body's digest ‖
+signature``, padded to 512 bytes. The signature is over the envelope's prefix too, so a member
+cannot move what another wrote to another thread, epoch or key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from carnet_crypto.envelope import HEADER_BYTES
+from carnet_crypto.errors import Malformed
+from carnet_crypto.hashing import digest
+from carnet_crypto.labels import Label
+from carnet_crypto.padding import pad_to, strip
+from carnet_crypto.values import AccountId, DeviceId, Digest, MessageId, Signature
+from carnet_crypto.wire import Reader, check_ascending, u8, u64
+
+VERSION = 1
+MOST_HEADS = 4
+
+
+class Kind(IntEnum):
+    """What a message is."""
+
+    TEXT = 1
+    ATTACHMENTS = 2
+    RECEIPT = 3
+    ACKNOWLEDGEMENT = 4
+    EDIT = 5
+    RETRACTION = 6
+    SYSTEM = 7
+    COMPLAINT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A message's header; ``signature`` is over the envelope's prefix and `unsigned`."""
+
+    account: AccountId
+    device: DeviceId
+    sequence: int  # of the device in the thread, from 1, each one more
+    previous: MessageId  # the device's message before; zero for the first
+    control_head: Digest  # the newest entry of the control log that the author knew
+    heads: tuple[MessageId, ...]  # messages that the author had seen and nobody had answered
+    checkpoint_size: int
+    checkpoint_root: Digest
+    sent_at: int  # milliseconds since 1970; never orders anything
+    kind: Kind
+    expires_at: int  # milliseconds since 1970, or 0 for never
+    body: Digest  # of the body's salt and what is sealed
+    signature: Signature
+
+    @property
+    def unsigned(self) -> bytes:
+        """The header up to its signature."""
+        return (
+            u8(VERSION)
+            + self.account
+            + self.device
+            + u64(self.sequence)
+            + self.previous
+            + self.control_head
+            + u8(len(self.heads))
+            + b"".join(self.heads)
+            + u64(self.checkpoint_size)
+            + self.checkpoint_root
+            + u64(self.sent_at)
+            + u8(self.kind)
+            + u64(self.expires_at)
+            + self.body
+        )
+
+    def encode(self) -> bytes:
+        """Return the header, padded."""
+        return pad_to(self.unsigned + self.signature, HEADER_BYTES)
+
+    def message_id(self, prefix: bytes) -> MessageId:
+        """Return the message's id: it stays when the body is erased."""
+        return MessageId(digest(Label.MESSAGE_ID, prefix, self.unsigned, self.signature))
+
+
+def read_header(data: bytes) -> tuple[Header, bytes]:
+    """Read a padded header; return it, and the bytes that its signature is over.
+
+    Raises:
+        Malformed: it is none.
+    """
+    if len(data) != HEADER_BYTES:
+        raise Malformed("a header has one length")
+    reader = Reader(strip(data))
+    if reader.u8() != VERSION:
+        raise Malformed("it is something else, or of another version")
+    account, device = reader.fixed(AccountId), reader.fixed(DeviceId)
+    sequence, previous = reader.u64(), reader.fixed(MessageId)
+    control_head = reader.fixed(Digest)
+    count = reader.u8()
+    if count > MOST_HEADS:
+        raise Malformed("a list is too long")
+    heads = tuple(reader.fixed(MessageId) for _ in range(count))
+    check_ascending(heads)
+    size, root, sent_at = reader.u64(), reader.fixed(Digest), reader.u64()
+    kind, expires_at, body = reader.enum(Kind), reader.u64(), reader.fixed(Digest)
+    end = reader.at
+    signature = reader.fixed(Signature)
+    reader.end()
+    if sequence < 1 or previous.is_zero != (sequence == 1):
+        raise Malformed("only the first message has none before it")
+    header = Header(
+        account,
+        device,
+        sequence,
+        previous,
+        control_head,
+        heads,
+        size,
+        root,
+        sent_at,
+        kind,
+        expires_at,
+        body,
+        signature,
+    )
+    return header, data[:end]
