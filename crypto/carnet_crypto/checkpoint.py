@@ -1,7 +1,8 @@
 """Checkpoints of the key directory: signed notes, as C2SP's tlog-checkpoint defines them.
 
-A checkpoint is text: the log's origin, its size, its root in base64, an empty line, and a line for
-each signature, ``— name base64(4 bytes of key id ‖ signature)``. The log signs with Ed25519 (type
+A checkpoint is text: the log's origin, its size, its root in base64, as an extension ``time`` and
+milliseconds since 1970, an empty line, and a line for each signature, ``— name base64(4 bytes of
+key id ‖ signature)``. The log signs with Ed25519 (type
 1); witnesses cosign with a time (type 4, tlog-cosignature). A client pins the log's key and its
 witnesses'; no checkpoint is believed that they did not sign.
 """
@@ -26,6 +27,7 @@ MOST_SIGNATURES = 32
 FRESH = 24 * 3600 * 1000  # milliseconds for which a checkpoint is good enough to add or rotate on
 _ED25519 = b"\x01"
 _COSIGNATURE = b"\x04"
+_TIME = "time "
 _DASH = "\N{EM DASH} "
 
 
@@ -77,17 +79,18 @@ class Checkpoint:
     origin: str
     size: int
     root: Digest
+    at: int  # milliseconds since 1970
     text: str
 
     @property
     def signed(self) -> bytes:
         """What the log's signature is over."""
-        return checkpoint_body(self.origin, self.size, self.root)
+        return checkpoint_body(self.origin, self.size, self.root, self.at)
 
 
-def checkpoint_body(origin: str, size: int, root: bytes) -> bytes:
-    """Return what a log signs."""
-    return f"{origin}\n{size}\n{b64encode(root).decode()}\n".encode()
+def checkpoint_body(origin: str, size: int, root: bytes, at: int) -> bytes:
+    """Return what a log signs, at this many milliseconds since 1970."""
+    return f"{origin}\n{size}\n{b64encode(root).decode()}\n{_TIME}{at}\n".encode()
 
 
 def signed_note(body: bytes, key: NoteKey, signature: bytes) -> str:
@@ -110,14 +113,10 @@ def read_checkpoint(text: str) -> Checkpoint:
         raise Malformed("a checkpoint is too long")
     body, separator, _ = text.partition("\n\n")
     lines = body.split("\n")
-    if not separator or len(lines) != 3 or not lines[0]:
+    if not separator or len(lines) != 4 or not lines[0] or not lines[3].startswith(_TIME):
         raise Malformed("it is no checkpoint")
-    if not (lines[1].isascii() and lines[1].isdigit()) or len(lines[1]) > 16:
-        raise Malformed("a size is a number")
-    size = int(lines[1])
-    if str(size) != lines[1] or size > LARGEST:
-        raise Malformed("a size is a number")
-    return Checkpoint(lines[0], size, Digest(_from_base64(lines[2])), text)
+    size, at = _number(lines[1]), _number(lines[3].removeprefix(_TIME))
+    return Checkpoint(lines[0], size, Digest(_from_base64(lines[2])), at, text)
 
 
 def verify_checkpoint(
@@ -206,6 +205,15 @@ def _signatures(text: str) -> list[tuple[str, bytes]]:
             raise Malformed("it is no checkpoint")
         found.append((name, data))
     return found
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 16:
+        raise Malformed("it is no number")
+    number = int(text)
+    if str(number) != text or number > LARGEST:
+        raise Malformed("it is no number")
+    return number
 
 
 def _from_base64(text: str) -> bytes:
