@@ -8,7 +8,7 @@ that keeps an older one can always say what was true when.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from carnet_crypto import sodium
@@ -119,8 +119,8 @@ class Account:
     generations: tuple[Generation, ...] = ()
     recovery: RecoverySet | None = None
     pending_root: tuple[SignPublic, int] | None = None  # and from when it holds
-    delegations: Mapping[AccountId, Delegation] = MappingProxyType({})
-    roster: Mapping[AccountId, tuple[RosterRole, AccountWrap]] = MappingProxyType({})
+    delegations: Mapping[AccountId, Delegation] = field(default_factory=dict)
+    roster: Mapping[AccountId, tuple[RosterRole, AccountWrap]] = field(default_factory=dict)
     roots: tuple[tuple[int, SignPublic], ...] = ()  # (entry, root), each change
     needs_new_aek: bool = False  # somebody who has the newest seed should no longer
     is_closed: bool = False
