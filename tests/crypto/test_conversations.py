@@ -2,7 +2,7 @@
 
 import pytest
 from correspondents import CHECKPOINT, NOW, Person, accounts, open_thread, take
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carnet_crypto import sodium
@@ -144,6 +144,7 @@ def test_a_frozen_thread_is_not_written_to() -> None:
         say(views[doctor.id], doctor, Text("words"))
 
 
+@settings(max_examples=25, deadline=None)
 @given(
     st.one_of(
         st.integers(0, 600),

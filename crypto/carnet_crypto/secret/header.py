@@ -56,7 +56,7 @@ class Header:
 
     @property
     def unsigned(self) -> bytes:
-        """The header up to its signature."""
+        """The header up to its signature, encoded anew each time."""
         return (
             u8(VERSION)
             + self.account
@@ -74,13 +74,15 @@ class Header:
             + self.body
         )
 
-    def encode(self) -> bytes:
-        """Return the header, padded."""
-        return pad_to(self.unsigned + self.signature, HEADER_BYTES)
 
-    def message_id(self, prefix: bytes) -> MessageId:
-        """Return the message's id: it stays when the body is erased."""
-        return MessageId(digest(Label.MESSAGE_ID, prefix, self.unsigned, self.signature))
+def sealed_header(unsigned: bytes, signature: Signature) -> bytes:
+    """Return a header as it is sealed: signed and padded."""
+    return pad_to(unsigned + signature, HEADER_BYTES)
+
+
+def message_id(prefix: bytes, unsigned: bytes, signature: Signature) -> MessageId:
+    """Return a message's id: of the envelope's prefix and the header, so it outlives the body."""
+    return MessageId(digest(Label.MESSAGE_ID, prefix, unsigned, signature))
 
 
 def read_header(data: bytes) -> tuple[Header, bytes]:

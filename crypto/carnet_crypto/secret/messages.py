@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from carnet_crypto import sodium
@@ -20,7 +20,7 @@ from carnet_crypto.hashing import digest
 from carnet_crypto.labels import Label
 from carnet_crypto.padding import pad, padded_length, unpad
 from carnet_crypto.secret.content import Content, encode_content, read_content
-from carnet_crypto.secret.header import Header, read_header
+from carnet_crypto.secret.header import Header, message_id, read_header, sealed_header
 from carnet_crypto.secret.keys import DeviceKeys, Entropy, body_key, message_keys
 from carnet_crypto.values import (
     AccountId,
@@ -95,11 +95,11 @@ def seal(
         digest(Label.BODY, salt, sealed),
         Signature.zero(),
     )
-    signature = keys.signing.sign(Label.SIGN_MESSAGE, whole + unsigned.unsigned)
-    header = replace(unsigned, signature=signature)
-    sealed_header = sodium.encrypt(header_key, header.encode(), whole + b"H")
-    envelope = whole + opaque(sealed_header) + opaque(salt + sealed)
-    return envelope, header.message_id(whole)
+    signed = unsigned.unsigned
+    signature = keys.signing.sign(Label.SIGN_MESSAGE, whole + signed)
+    header = sodium.encrypt(header_key, sealed_header(signed, signature), whole + b"H")
+    envelope = whole + opaque(header) + opaque(salt + sealed)
+    return envelope, message_id(whole, signed, signature)
 
 
 def open_message(
@@ -135,7 +135,7 @@ def _open(envelope: Envelope, secret: EpochSecret, accounts: Mapping[AccountId, 
     header, unsigned = read_header(plain)
     device = _device(header, accounts)
     sodium.verify(device, Label.SIGN_MESSAGE, start + unsigned, header.signature)
-    id_ = header.message_id(start)
+    id_ = message_id(start, unsigned, header.signature)
     if envelope.is_erased:
         return Opened(id_, header, None)
     if digest(Label.BODY, envelope.body) != header.body:
