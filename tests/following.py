@@ -82,9 +82,9 @@ class Served:
             client = Client(connection)
             given = token or (self.token(actor) if actor is not None else None)
             payload = {"Authorization": f"Bearer {given}"} if given else None
-            await client.say("connection_init", payload=payload)
-            assert (await client.hear())["type"] == "connection_ack"
             try:
+                await client.say("connection_init", payload=payload)
+                assert (await client.hear())["type"] == "connection_ack"
                 yield client
             finally:
                 await client.stop()
@@ -216,9 +216,13 @@ async def serving(
     settings: Settings | None = None,
     *,
     port: int = 0,
+    is_cut: bool = False,
     **timing: float,
 ) -> AsyncIterator[Served]:
-    """Serve on a free port; ``timing`` are attributes of `carnet.http.sockets.Sockets`."""
+    """Serve on a free port; ``timing`` are attributes of `carnet.http.sockets.Sockets`.
+
+    Clients have gone by the end, and have left nothing behind, unless the server ``is_cut`` off.
+    """
     actors: dict[str, Actor] = {}
 
     async def authenticate(given: Database, token: str, address: str) -> Actor:
@@ -256,13 +260,14 @@ async def serving(
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
         yield Served(port, live, server, actors)
-        await _all_gone(live)
+        if not is_cut:
+            await _all_gone(live)
     finally:
         live.drain()
         server.should_exit = True
         await task
         loop.set_exception_handler(None)
-    assert faults == []
+    assert faults == [], faults
 
 
 async def _all_gone(live: Live) -> None:

@@ -129,7 +129,7 @@ async def test_after_a_restart_a_client_goes_on_from_its_cursor(
     made: scene.Scene, database: Database, blobs: BlobStore, node: Any, script: str
 ) -> None:
     asked = operation(DOCUMENTS, record=made.record_id)
-    async with serving(database, blobs) as first:
+    async with serving(database, blobs, is_cut=True) as first:
         token = first.token(made.holder)
         started = node(script, first.port, token, operations=asked, retries=100)
         other = await started.__aenter__()

@@ -604,14 +604,14 @@ async def test_what_journal_events_show_is_written_down_once(
     )
     async with served.connected(caregiver) as client:
         following = await client.subscribe(query, record=made.record_id)
-        await following.until_caught_up()
+        events, _ = await following.until_caught_up()
         assert await entries(database, "READ_JOURNAL") == 1
         for _ in range(3):
             await tell(made, [PLAIN], JournalAction.CORRECT_DOCUMENT)
-        told = []
-        while len(told) < 5:
-            entry = (await following.event())["entry"]
-            told.append((entry["action"], [each["title"] for each in entry["documents"]]))
+        while len(events) < 5:
+            events.append(await following.event())
+        shown = [event["entry"] for event in events]
+        told = [(e["action"], [each["title"] for each in e["documents"]]) for e in shown]
         assert told.count(("CORRECT_DOCUMENT", [PLAIN])) == 3
         assert told.count(("READ_DOCUMENT", [PLAIN])) == 1
         assert told.count(("READ_JOURNAL", [])) == 1
