@@ -41,6 +41,7 @@ class NoteKey:
     def __post_init__(self) -> None:
         if not self.name or any(c.isspace() or c == "+" for c in self.name):
             raise Malformed("a key's name has no spaces and no plus sign")
+        _check_unicode(self.name)
         admit_sign_key(self.public)
 
     def id(self, kind: bytes = _ED25519) -> bytes:
@@ -109,7 +110,7 @@ def read_checkpoint(text: str) -> Checkpoint:
     Raises:
         Malformed: it is none.
     """
-    if len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
+    if len(_check_unicode(text)) > MOST_BYTES:
         raise Malformed("a checkpoint is too long")
     body, separator, _ = text.partition("\n\n")
     lines = body.split("\n")
@@ -214,6 +215,14 @@ def _number(text: str) -> int:
     if str(number) != text or number > LARGEST:
         raise Malformed("it is no number")
     return number
+
+
+def _check_unicode(text: str) -> bytes:
+    """Return the text's UTF-8, which halves of surrogate pairs have none of."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise Malformed("a text is not Unicode") from error
 
 
 def _from_base64(text: str) -> bytes:
