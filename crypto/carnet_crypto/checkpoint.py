@@ -29,6 +29,7 @@ _ED25519 = b"\x01"
 _COSIGNATURE = b"\x04"
 _TIME = "time "
 _DASH = "\N{EM DASH} "
+_SPACES = " \t\r\n"  # languages differ in what else is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,8 @@ class NoteKey:
     public: SignPublic
 
     def __post_init__(self) -> None:
-        if not self.name or any(c.isspace() or c == "+" for c in self.name):
-            raise Malformed("a key's name has no spaces and no plus sign")
-        _check_unicode(self.name)
+        if not self.name or any(not "!" <= c <= "~" or c == "+" for c in self.name):
+            raise Malformed("a key's name is of ASCII, without spaces and plus signs")
         admit_sign_key(self.public)
 
     def id(self, kind: bytes = _ED25519) -> bytes:
@@ -62,7 +62,7 @@ class NoteKey:
             Malformed: it is none, or its id is another's.
             Refused: the key must not be used.
         """
-        name, _, rest = text.strip().partition("+")
+        name, _, rest = text.strip(_SPACES).partition("+")
         stated, _, encoded = rest.partition("+")
         data = _from_base64(encoded)
         if data[:1] != _ED25519:

@@ -57,6 +57,7 @@ def encoding(world: World) -> Cases:
         ("the longest bytes", ["opaque"], "00000010" + "00" * 16),
         ("text", ["text"], "00000006" + "é€".encode().hex() + "7f"),
         ("text beyond the BMP", ["text"], "00000004f09f9293"),
+        ("text with a byte order mark", ["text"], "00000004efbbbf61"),
         ("a list", ["list"], "0003010203"),
         ("an empty list", ["list"], "0000"),
         ("a digest", ["digest"], "ab" * 32),

@@ -90,6 +90,9 @@ def checkpoints(world: World, people: dict[str, Actor]) -> Cases:
         "another's id": f"{name}+00000000+{encoded}",
         "no key": f"{name}+{key_id}+",
         "a name with a space": f"a b+{key_id}+{encoded}",
+        "a name with a control character": f"a\x1cb+{key_id}+{encoded}",
+        "a name that is not ASCII": f"\xe9+{key_id}+{encoded}",
+        "a space that is not ASCII around": f"\x85{log.text}",
         "no name": f"+{key_id}+{encoded}",
         "half a surrogate pair": f"\ud800+{key_id}+{encoded}",
     }.items():

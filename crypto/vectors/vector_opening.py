@@ -13,7 +13,7 @@ from carnet_crypto.hashing import derive
 from carnet_crypto.labels import Label
 from carnet_crypto.secret import recovery
 from carnet_crypto.secret.attachments import CHUNK, MAGIC, Opener, sealed_length
-from carnet_crypto.secret.content import Manifest, encode_content, read_content
+from carnet_crypto.secret.content import Manifest, read_content
 from carnet_crypto.secret.conversation import check_recipient, open_wrap
 from carnet_crypto.secret.header import Kind, read_header
 from carnet_crypto.secret.identity import open_delegated, open_generations, open_recovered
@@ -148,7 +148,7 @@ def _read_header(_: World, given: In) -> In:
 
 def _read_content(_: World, given: In) -> In:
     content = read_content(take(given, "body"), Kind(given["kind"]))
-    return {"content": shape(content), "again": encode_content(content).hex()}
+    return {"content": shape(content)}
 
 
 def _file_length(_: World, given: In) -> In:

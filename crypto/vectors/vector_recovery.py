@@ -36,6 +36,9 @@ def recoveries(world: World, people: dict[str, Actor]) -> Cases:
         "U is no character": "U" + text[1:],
         "a wrong check": text[:-2] + wrong,
         "one character is another": ("A" if text[0] != "A" else "B") + text[1:],
+        "a space that is not ASCII": text + "\xa0",
+        "a capital that is two letters": text.replace("-", "\xdf", 1),
+        "a small letter that is none of ASCII": "\u0131" + text[1:],
         "two characters turned": text[1] + text[0] + text[2:],
     }.items():
         cases.add(f"malformed: {name}", "code.read", {"text": typed}, "malformed")
