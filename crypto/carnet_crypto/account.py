@@ -14,6 +14,7 @@ from types import MappingProxyType
 from carnet_crypto import sodium
 from carnet_crypto.admission import admit_box_key, admit_sign_key
 from carnet_crypto.chain import (
+    MOST_WRAPS,
     AccountKind,
     AccountWrap,
     AddDevice,
@@ -51,8 +52,10 @@ from carnet_crypto.values import (
 
 ROOT_DELAY = 72 * 3600 * 1000  # milliseconds for which a root set by the recovery key alone waits
 LEAST_PASSES = 3  # of Argon2id
+MOST_PASSES = 10
 LEAST_MEMORY_KIB = 64 * 1024
 MOST_MEMORY_KIB = 1024 * 1024  # what a phone can still do
+MOST_DEVICES = MOST_WRAPS  # ever: a chain costs its readers no more than so many can
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +175,15 @@ class Account:
         newest = self.generation
         if newest is None:
             return False
-        ends = [d.not_after for d in self.devices.values() if d.not_after]
-        ends += [d.not_after for d in self.delegations.values()]
-        return self.needs_new_aek or any(newest.at <= end < at for end in ends)
+        given = [
+            (d.not_after, d.added_in)
+            for d in self.devices.values()
+            if d.not_after and d.revoked_in is None
+        ]
+        given += [(d.not_after, d.given_in) for d in self.delegations.values()]
+        return self.needs_new_aek or any(
+            end < at and (newest.at <= end or newest.entry < since) for end, since in given
+        )
 
     @staticmethod
     def begin(data: bytes) -> Account:
@@ -308,6 +317,8 @@ class Account:
             raise Refused(Reason.BAD_DEVICE_ID)
         if body.device in self.devices:
             raise Refused(Reason.DUPLICATE)
+        if len(self.devices) >= MOST_DEVICES:
+            raise Refused(Reason.TOO_MANY)
         shown = possession_of_device(self.id, body.sign, body.box, body.flag, body.not_after)
         sodium.verify(body.sign, Label.SIGN_POSSESSION, shown, body.possession)
         if bool(body.wrap) != bool(self.generations):
@@ -333,7 +344,7 @@ class Account:
     def _rotate_aek(self, body: AekRotate, entry: ChainEntry) -> Account:
         if body.generation != len(self.generations) + 1:
             raise Refused(Reason.WRONG_GENERATION)
-        if bool(body.previous) != bool(self.generations) or not body.recovery:
+        if bool(body.previous) != bool(self.generations):
             raise Refused(Reason.INCOMPLETE_WRAPS)
         devices, accounts = self.wrapped_for(entry.at)
         if [wrap.device for wrap in body.devices] != devices:
@@ -366,7 +377,8 @@ class Account:
             raise Refused(Reason.NOT_AUTHORIZED)
         admit_box_key(body.recovery_box)
         admit_sign_key(body.recovery_sign)
-        if body.passes < LEAST_PASSES or not LEAST_MEMORY_KIB <= body.memory_kib <= MOST_MEMORY_KIB:
+        is_possible = body.passes <= MOST_PASSES and body.memory_kib <= MOST_MEMORY_KIB
+        if body.passes < LEAST_PASSES or body.memory_kib < LEAST_MEMORY_KIB or not is_possible:
             raise Refused(Reason.WEAK_PARAMETERS)
         return replace(
             self,
@@ -383,9 +395,10 @@ class Account:
         given = Delegation(
             body.delegate, body.scope, body.not_before, body.not_after, body.wrap, entry.number
         )
-        return replace(
-            self, delegations=MappingProxyType({**self.delegations, body.delegate: given})
-        )
+        delegations = {**self.delegations, body.delegate: given}
+        if len({*delegations, *self.roster}) > MOST_WRAPS:
+            raise Refused(Reason.TOO_MANY)
+        return replace(self, delegations=MappingProxyType(delegations))
 
     def _undelegate(self, body: Undelegate) -> Account:
         if body.delegate not in self.delegations:
@@ -399,6 +412,8 @@ class Account:
         if not self.generations:
             raise Refused(Reason.WRONG_GENERATION)
         members = {m.wrap.account: (m.role, m.wrap) for m in body.members}
+        if len({*self.delegations, *members}) > MOST_WRAPS:
+            raise Refused(Reason.TOO_MANY)
         has_left = bool(set(self.roster) - set(members))
         return replace(
             self,

@@ -18,6 +18,9 @@ from carnet_crypto.errors import Malformed, Reason, Refused
 from carnet_crypto.safety import account_number, safety_number
 from carnet_crypto.values import AccountId, Blind, DeviceId, Digest
 
+# Milliseconds by which an author's clock may be ahead of the log's.
+CLOCKS_DIFFER = 10 * 60 * 1000
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedEntry:
@@ -131,7 +134,9 @@ class Contacts:
 
         Raises:
             Refused: it is of another account, or goes back behind what was seen before
-                (`BROKEN_LINK`, `OUT_OF_ORDER`): an alarm.
+                (`BROKEN_LINK`, `OUT_OF_ORDER`): an alarm. Or an entry is dated after the
+                checkpoint that holds it (`AHEAD_OF_TIME`): a delay that is counted in the times
+                of entries would end before anybody had seen it.
             ProofFailed: the log does not hold an entry.
             Malformed, SignatureFailed: an entry does not hold.
         """
@@ -143,10 +148,12 @@ class Contacts:
             found = Account.begin(logged.entry) if found is None else found.extend(logged.entry)
             if found.id != account:
                 raise Refused(Reason.WRONG_ACCOUNT)
+            if self.checkpoint is None or found.at > self.checkpoint.at + CLOCKS_DIFFER:
+                raise Refused(Reason.AHEAD_OF_TIME)
             if pin is not None and found.number == pin.number and found.head != pin.head:
                 raise Refused(Reason.BROKEN_LINK)
             if known is not None or (pin is not None and found.number > pin.number):
-                told.extend(_events(account, logged.entry))
+                told.extend(_events(found, logged.entry))
         if found is None:
             raise Malformed("a chain begins with GENESIS")
         if not is_first and pin is not None and found.number < pin.number:
@@ -202,13 +209,14 @@ def own_surprises(
     return [device for id_, device in account.devices.items() if id_ not in expected]
 
 
-def _events(account: AccountId, data: bytes) -> list[ContactEvent]:
+def _events(account: Account, data: bytes) -> list[ContactEvent]:
+    """Return what an entry tells, which made the account what it is."""
     match read_entry(data).body:
         case AddDevice() as body:
-            return [NewDevice(account, body.device)]
+            return [NewDevice(account.id, body.device)]
         case RevokeDevice() as body:
-            return [DeviceRevoked(account, body.device)]
-        case RotateRoot() as body:
-            return [RootChanged(account, not body.consent)]
+            return [DeviceRevoked(account.id, body.device)]
+        case RotateRoot():
+            return [RootChanged(account.id, account.pending_root is not None)]
         case _:
             return []

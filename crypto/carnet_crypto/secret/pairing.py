@@ -135,7 +135,9 @@ class OldDevice:
 
         Raises:
             Malformed: it is something else.
+            Refused: too many tries failed (`LOCKED`).
         """
+        self._check_open()
         reader = Reader(shown)
         reader.magic(MAGIC_OFFER)
         self._seen = reader.take(SignPublic.SIZE + BoxPublic.SIZE)
