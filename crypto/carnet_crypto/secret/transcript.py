@@ -533,6 +533,11 @@ class Transcript:
         if sequence > self._wrote.get(device, (0, id_))[0]:
             self._wrote[device] = (sequence, id_)
 
+    @property
+    def written(self) -> list[tuple[DeviceId, int, MessageId]]:
+        """What has to be kept over a restart, to be given to `wrote`."""
+        return [(device, *last) for device, last in sorted(self._wrote.items())]
+
     def _last_of(self, device: DeviceId) -> tuple[int, MessageId]:
         line = self._lines.get(device, DeviceLine())
         read = line.newest, line.ids.get(line.newest, MessageId.zero())
