@@ -7,10 +7,11 @@ is told of a change that is allowed (a new device, another root) is an event, fo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from carnet_crypto.account import Account, Device
+from carnet_crypto.account import ROOT_DELAY, Account, Device
 from carnet_crypto.chain import (
     AddDevice,
     AekRotate,
@@ -32,6 +33,7 @@ from carnet_crypto.merkle import verify_consistency
 from carnet_crypto.safety import account_number, safety_number
 from carnet_crypto.values import AccountId, Blind, DeviceId, Digest, Label32, SignPublic
 
+MOST_EARLIER = 64  # checkpoints kept beside the newest
 MOST_SKEW = 10 * 60 * 1000  # milliseconds by which an entry may be ahead of the log's clock
 
 
@@ -130,6 +132,7 @@ class Contacts:
         self._pins = dict(pins or {})
         self._labels = dict(labels or {})
         self._accounts: dict[AccountId, Account] = {}
+        self._before = deque[Checkpoint](maxlen=MOST_EARLIER)  # the newest
 
     @property
     def accounts(self) -> Mapping[AccountId, Account]:
@@ -158,8 +161,11 @@ class Contacts:
         )
         if self.checkpoint is not None and found.at < self.checkpoint.at:
             raise Refused(Reason.SHRUNK_LOG)
-        self.checkpoint = advance(self.checkpoint, found, proof)
-        return self.checkpoint
+        advanced = advance(self.checkpoint, found, proof)
+        if self.checkpoint is not None:
+            self._before.append(self.checkpoint)
+        self.checkpoint = advanced
+        return advanced
 
     def check_fresh(self, at: int) -> None:
         """Refuse to add anybody, or to rotate, on what may be long out of date.
@@ -181,7 +187,8 @@ class Contacts:
         Raises:
             Refused: it is of another account, goes back behind what was seen before
                 (`BROKEN_LINK`, `OUT_OF_ORDER`): an alarm; or it is dated later than the checkpoint
-                it was logged by (`FUTURE`): a delay of hours would be over at once.
+                it was logged by (`FUTURE`), or sets a root and is dated a day before the log had it
+                (`TIME_REGRESSED`): a delay of days would be over at once.
             ProofFailed: the log does not hold an entry.
             Malformed, SignatureFailed: an entry does not hold.
         """
@@ -195,8 +202,7 @@ class Contacts:
                 raise Refused(Reason.WRONG_ACCOUNT)
             if pin is not None and found.number == pin.number and found.head != pin.head:
                 raise Refused(Reason.BROKEN_LINK)
-            if self.checkpoint is not None and found.at > self.checkpoint.at + MOST_SKEW:
-                raise Refused(Reason.FUTURE)
+            self._check_dated(logged, found)
             if known is not None or (pin is not None and found.number > pin.number):
                 told.extend(_events(account, found.number, logged.entry))
         if found is None:
@@ -287,6 +293,15 @@ class Contacts:
         """Return what the people of two accounts compare."""
         numbers = [account_number(id_, self.account(id_).root) for id_ in (one, other)]
         return safety_number(*numbers)
+
+    def _check_dated(self, logged: LoggedEntry, found: Account) -> None:
+        """Compare an entry's time with those of checkpoints that had it, or had it not."""
+        if self.checkpoint is not None and found.at > self.checkpoint.at + MOST_SKEW:
+            raise Refused(Reason.FUTURE)
+        if found.pending_root is None or found.pending_root[1] != found.at + ROOT_DELAY:
+            return
+        if any(logged.index >= old.size and found.at < old.at - FRESH for old in self._before):
+            raise Refused(Reason.TIME_REGRESSED)
 
     def _check_logged(self, account: AccountId, known: Account | None, logged: LoggedEntry) -> None:
         if self.checkpoint is None:
