@@ -13,6 +13,16 @@ CONTEXT = "carnet/1/"
 class Label(StrEnum):
     """ASCII without NUL; the value is part of the protocol."""
 
+    prefix: bytes
+    """What stands before everything that this label is of."""
+
+    def __new__(cls, value: str) -> Label:
+        """Make a label, and its prefix once."""
+        label = str.__new__(cls, value)
+        label._value_ = value
+        label.prefix = f"{CONTEXT}{value}\x00".encode("ascii")
+        return label
+
     # digests
     ACCOUNT = "acct"  # GENESIS entry → account id
     ACCOUNT_ENTRY = "acct-entry"  # what the next entry of a chain links to
@@ -62,11 +72,3 @@ class Label(StrEnum):
     # others
     SAFETY = "safety"
     PROFESSIONAL = "pro"
-
-    @property
-    def prefix(self) -> bytes:
-        """What stands before everything that this label is of."""
-        return _PREFIXES[self]
-
-
-_PREFIXES = {label: f"{CONTEXT}{label.value}\x00".encode("ascii") for label in Label}

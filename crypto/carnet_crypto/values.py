@@ -26,7 +26,7 @@ class Fixed(bytes):
         """
         if not isinstance(data, bytes) or len(data) != cls.SIZE:
             raise Malformed(f"{cls.__name__} has {cls.SIZE} bytes")
-        return super().__new__(cls, data)
+        return bytes.__new__(cls, data)
 
     @classmethod
     def zero(cls) -> Self:

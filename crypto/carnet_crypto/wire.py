@@ -102,11 +102,11 @@ class Reader:
 
     def take(self, length: int) -> bytes:
         """Read so many bytes."""
-        end = self._at + length
-        if end > len(self._data):
+        start = self._at
+        taken = self._data[start : start + length]
+        if len(taken) != length:
             raise Malformed("it ends too early")
-        taken = self._data[self._at : end]
-        self._at = end
+        self._at = start + length
         return taken
 
     def magic(self, expected: bytes) -> None:

@@ -281,6 +281,38 @@ async def test_a_cursor_of_another_place_is_refused(
         assert await following.ended() == "BAD_CURSOR"
 
 
+async def test_a_cursor_is_its_viewers(
+    served: Served, made: scene.Scene, database: Database
+) -> None:
+    """Or whoever joins later could be told of what went before they came."""
+    caregiver = await world.holder(database)
+    await world.delegation(database, made.holder, caregiver)
+    async with served.connected(made.holder) as client:
+        following = await client.subscribe(DOCUMENTS, record=made.record_id)
+        _, cursor = await following.until_caught_up()
+    async with served.connected(caregiver) as client:
+        following = await client.subscribe(DOCUMENTS, record=made.record_id, after=cursor)
+        assert await following.ended() == "BAD_CURSOR"
+    async with served.connected(made.holder) as client:
+        following = await client.subscribe(DOCUMENTS, record=made.record_id, after=cursor)
+        await following.until_caught_up()
+
+
+async def test_an_account_follows_so_many_things_at_once(
+    served: Served, made: scene.Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carnet_graphql.subscriptions.hub.MOST_SELECTIONS", 3)
+    async with served.connected(made.holder) as one, served.connected(made.holder) as two:
+        for client, query in ((one, INBOX), (two, NOTIFICATIONS), (two, DOCUMENTS)):
+            variables = {"record": made.record_id} if query is DOCUMENTS else {}
+            following = await client.subscribe(query, **variables)
+            await following.until_caught_up()
+        following = await one.subscribe(JOURNAL, record=made.record_id)
+        assert await following.ended() == "RATE_LIMITED"
+        again = await one.subscribe(NOTIFICATIONS)  # the same as the other socket's
+        await again.until_caught_up()
+
+
 async def test_places_that_are_no_longer_there(
     served: Served, made: scene.Scene, database: Database
 ) -> None:
@@ -303,7 +335,7 @@ async def test_places_that_are_no_longer_there(
             return "OK"
 
         def place(at: int, event_id: UUID | None = None) -> str:
-            return cursors.seal("documentEvents", made.record, at, event_id)
+            return cursors.seal("documentEvents", made.record, made.holder.account_id, at, event_id)
 
         assert await outcome(told[0]["cursor"]) == "OK"
         assert await outcome(place(number + 1)) == "CURSOR_EXPIRED"  # from the future

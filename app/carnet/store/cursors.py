@@ -34,6 +34,7 @@ class Cursors:
         self,
         kind: str,
         stream_id: UUID,
+        viewer_id: UUID,
         number: int,
         event_id: UUID | None,
         *,
@@ -44,29 +45,36 @@ class Cursors:
         Args:
             kind: of the subscription; another does not take it.
             stream_id: the stream.
+            viewer_id: the account that it is told to; no other may hand it back, or whoever joins
+                later could ask for what went before they came.
             number: the last number that was seen; 0 before the first.
             event_id: of the event there; None where there is none, or where it is not kept.
             is_salted: never the same cursor twice.
         """
         salt = token_bytes(8) if is_salted else bytes(8)
         place = _FORM.pack(number, mark_of(event_id), salt)
-        sealed = self._siv.encrypt(place, [kind.encode(), stream_id.bytes])
+        sealed = self._siv.encrypt(place, _bound_to(kind, stream_id, viewer_id))
         return to_base64url(sealed)
 
-    def open(self, kind: str, stream_id: UUID, cursor: str) -> tuple[int, bytes]:
+    def open(self, kind: str, stream_id: UUID, viewer_id: UUID, cursor: str) -> tuple[int, bytes]:
         """Return the number and the mark of the event there, all zero where there is none.
 
         Raises:
-            BadCursor: not a cursor of this subscription to this stream.
+            BadCursor: not a cursor of this subscription to this stream by this account.
         """
         try:
             if len(cursor) > CURSOR_LIMIT:
                 raise BadCursor(path=("after",))
-            plain = self._siv.decrypt(from_base64url(cursor), [kind.encode(), stream_id.bytes])
+            sealed = from_base64url(cursor)
+            plain = self._siv.decrypt(sealed, _bound_to(kind, stream_id, viewer_id))
             number, mark, _ = _FORM.unpack(plain)
         except (DecodeError, InvalidTag, ValueError, struct.error):
             raise BadCursor(path=("after",)) from None
         return number, mark
+
+
+def _bound_to(kind: str, stream_id: UUID, viewer_id: UUID) -> list[bytes]:
+    return [kind.encode(), stream_id.bytes, viewer_id.bytes]
 
 
 def mark_of(event_id: UUID | None) -> bytes:

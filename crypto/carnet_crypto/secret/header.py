@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from struct import Struct
 
 from carnet_crypto.envelope import HEADER_BYTES
 from carnet_crypto.errors import Malformed
@@ -17,10 +18,12 @@ from carnet_crypto.hashing import digest
 from carnet_crypto.labels import Label
 from carnet_crypto.padding import pad_to, strip
 from carnet_crypto.values import AccountId, DeviceId, Digest, MessageId, Signature
-from carnet_crypto.wire import Reader, check_ascending, u8, u64
+from carnet_crypto.wire import LARGEST, Reader, check_ascending
 
 VERSION = 1
 MOST_HEADS = 4
+_START = Struct(">B32s16sQ32s32sB")  # up to the heads
+_END = Struct(">Q32sQBQ32s")  # from the heads to the signature
 
 
 class Kind(IntEnum):
@@ -57,22 +60,26 @@ class Header:
     @property
     def unsigned(self) -> bytes:
         """The header up to its signature, encoded anew each time."""
-        return (
-            u8(VERSION)
-            + self.account
-            + self.device
-            + u64(self.sequence)
-            + self.previous
-            + self.control_head
-            + u8(len(self.heads))
-            + b"".join(self.heads)
-            + u64(self.checkpoint_size)
-            + self.checkpoint_root
-            + u64(self.sent_at)
-            + u8(self.kind)
-            + u64(self.expires_at)
-            + self.body
+        if max(self.sequence, self.checkpoint_size, self.sent_at, self.expires_at) > LARGEST:
+            raise Malformed("a number is too large")
+        start = _START.pack(
+            VERSION,
+            self.account,
+            self.device,
+            self.sequence,
+            self.previous,
+            self.control_head,
+            len(self.heads),
         )
+        end = _END.pack(
+            self.checkpoint_size,
+            self.checkpoint_root,
+            self.sent_at,
+            self.kind,
+            self.expires_at,
+            self.body,
+        )
+        return b"".join((start, *self.heads, end))
 
 
 def sealed_header(unsigned: bytes, signature: Signature) -> bytes:

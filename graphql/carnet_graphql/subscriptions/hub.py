@@ -25,11 +25,13 @@ from graphql.execution import Executor, create_source_event_stream
 from carnet.errors import (
     AccessDenied,
     CursorExpired,
+    RateLimited,
     ServerStopping,
     Unauthenticated,
     Unavailable,
 )
 from carnet.people.actor import Actor, Anonymous, Publisher
+from carnet.people.queries import account_id_of
 from carnet.people.sessions import live_until
 from carnet.store.cursors import mark_of
 from carnet.store.database import Database
@@ -47,6 +49,7 @@ from carnet_graphql.subscriptions.topic import Follow, Topic
 TICK = 0.25  # seconds between two looks at rights that end by themselves
 ASKED_EVERY = 60.0  # seconds after which a group is asked after although nothing was heard
 RENDERINGS = 8  # at once: each holds a connection of the pool
+MOST_SELECTIONS = 200  # different ones that an account follows at once, on all its sockets
 MEMORY_OF_STREAMS = 100_000  # ids of streams that are known to exist
 
 
@@ -169,6 +172,7 @@ class Hub:
         is_doubtful = False
         if start is not None:
             if group is None:
+                self._check_room(account_id_of(actor))
                 group = self._begin(Group(self._shared, actor, topic, executor, key), start)
             group.until = start.until
             # Something may have been said between the decision and now.
@@ -179,6 +183,16 @@ class Hub:
         if is_doubtful:
             group.doubt()
         return member
+
+    def _check_room(self, account_id: UUID) -> None:
+        """Refuse an account that follows very many things: each costs a rendering an event.
+
+        Raises:
+            RateLimited: it follows `MOST_SELECTIONS` of them in this process.
+        """
+        own = sum(account_id_of(group.actor) == account_id for group in self._groups.values())
+        if own >= MOST_SELECTIONS:
+            raise RateLimited("You are following too many things at once.", retry_after=60)
 
     async def _let_in(self, context: Context, topic: Topic) -> _Start:
         """Decide whether the actor may follow, and find where the stream ends.
@@ -220,7 +234,9 @@ class Hub:
             BadCursor, CursorExpired: there is no such place.
         """
         topic, after = follow.topic, follow.after or ""
-        number, mark = context.cursors.open(topic.kind, topic.stream_id, after)
+        number, mark = context.cursors.open(
+            topic.kind, topic.stream_id, account_id_of(context.actor), after
+        )
         if (number, mark) == (end[0], mark_of(end[1])):
             return end
         async with self._database.read() as work:

@@ -12,6 +12,7 @@ from uuid import UUID
 import strawberry
 from strawberry import UNSET
 
+from carnet.people.queries import account_id_of
 from carnet.store.tails import EVENT_LOG, Source
 from carnet_graphql.context import Context
 from carnet_graphql.reads import Noted
@@ -86,7 +87,12 @@ class Topic(ABC):
     ) -> Cursor:
         """Return the cursor of a place; salted, it is told from no other place's."""
         sealed = context.cursors.seal(
-            self.kind, self.stream_id, number, event_id, is_salted=is_salted
+            self.kind,
+            self.stream_id,
+            account_id_of(context.actor),
+            number,
+            event_id,
+            is_salted=is_salted,
         )
         return Cursor(sealed)
 
