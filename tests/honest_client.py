@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from correspondents import POLICY, Person, seeded
 from lying_relay import LyingRelay, Posted
@@ -18,8 +21,10 @@ from carnet_crypto.contacts import ContactEvent, Contacts
 from carnet_crypto.control import Added, Policy, RemovalReason, Role, read_control
 from carnet_crypto.errors import OpenFailed, ProtocolError, Reason, Refused
 from carnet_crypto.secret import conversation
-from carnet_crypto.secret.content import Complaint, ComplaintAbout, Content, Receipt
+from carnet_crypto.secret.attachments import FileFacts, Opener, Sealer
+from carnet_crypto.secret.content import Complaint, ComplaintAbout, Content, Manifest, Receipt
 from carnet_crypto.secret.conversation import Writer, Written, open_wrap
+from carnet_crypto.secret.filenames import safe_name
 from carnet_crypto.secret.happenings import ALARMS, Happening, Shown
 from carnet_crypto.secret.identity import open_delegated, open_generations
 from carnet_crypto.secret.keys import AekKeys, DeviceKeys
@@ -279,6 +284,39 @@ class HonestClient:
         sequence, envelope = self.seal(id_, content, expires_at)
         self.relay.send(id_, self.keys.id, sequence, envelope)
         return self.read(id_)
+
+    # --- files
+
+    def upload(self, data: bytes, name: str = "scan.pdf", created_at: int = 0) -> Manifest:
+        """Seal a file and give it to the relay; return what a message has to say of it."""
+        sealer = Sealer(len(data), self.person.entropy)
+        blob = sealer.begin + sealer.push(data)
+        rest, manifest = sealer.finish(FileFacts(name, "application/pdf", created_at))
+        self.relay.blobs[manifest.file] = blob + rest
+        return manifest
+
+    def save(self, manifest: Manifest, folder: Path, piece: int = 10_000) -> Path:
+        """Save a file under a name of its own once all of it holds, and else nothing.
+
+        Raises:
+            OpenFailed: it does not hold.
+        """
+        blob = self.relay.blobs.get(manifest.file, b"")
+        opener = Opener(manifest)
+        with NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
+            try:
+                for at in range(0, len(blob), piece):
+                    file.write(opener.push(blob[at : at + piece]))
+                opener.finish()
+            except OpenFailed:
+                Path(file.name).unlink()
+                raise
+        target = folder / safe_name(manifest.name)
+        for number in count(1):
+            if not target.exists():
+                break
+            target = target.with_stem(f"{target.stem} ({number})")
+        return Path(file.name).rename(target)
 
     def hint(self, id_: ThreadId, number: int, envelope: bytes) -> list[Happening]:
         """Take an event of a subscription: whatever it says, it only makes us read on."""
