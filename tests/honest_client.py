@@ -142,8 +142,8 @@ class HonestClient:
         room = self.room(id_)
         try:
             told = room.view.take_message(number, envelope, self.contacts.accounts)
-        except Behind:
-            self.look()
+        except Behind as behind:
+            self.look(*(() if behind.account is None else (behind.account,)))
             self.read_control(id_)
             told = room.view.take_message(number, envelope, self.contacts.accounts, is_current=True)
         room.told += told

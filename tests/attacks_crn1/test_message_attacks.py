@@ -12,7 +12,7 @@ import pytest
 import salamander
 from correspondents import NOW, POLICY, seeded
 from forging import RawBody, commitment, control_entry, header_of, message, reseal
-from honest_client import Meeting, denied, meet
+from honest_client import HonestClient, Meeting, denied, meet
 from lying_relay import Conflict, Posted
 from nacl import bindings
 
@@ -57,7 +57,7 @@ from carnet_crypto.secret.happenings import (
     Shown,
 )
 from carnet_crypto.secret.header import Kind
-from carnet_crypto.secret.keys import body_key, message_keys
+from carnet_crypto.secret.keys import DeviceKeys, body_key, message_keys
 from carnet_crypto.secret.messages import open_message
 from carnet_crypto.values import EpochSecret, Salt
 from carnet_crypto.wire import LARGEST, Reader, u64
@@ -634,3 +634,18 @@ def test_t70_a_copied_device_uses_no_key_twice() -> None:
     again.look()
     again.read(met.thread)
     assert again.seal(met.thread, Text("next"))[0] == 4
+
+
+def test_a_new_device_is_looked_up_before_its_words_are_refused() -> None:
+    met = meet()
+    keys = met.doctor.person.add_device()
+    met.relay.publish(met.doctor.person)
+    second = HonestClient(met.relay, met.doctor.person, keys)
+    second.look()
+    second.read(met.thread)
+    second.send(met.thread, Text("from my telephone"))
+    assert kinds(met.patient.read(met.thread)) == [Shown]
+    # One that no chain has is looked up as well, and refused.
+    stranger = DeviceKeys.generate(seeded(3))
+    _, forged = message(second, met.thread, Text("words"), claims=stranger.id)
+    assert met.patient.take(met.thread, 2, forged) == [Rejected(2, None, None)]

@@ -44,7 +44,7 @@ from carnet_crypto.secret.happenings import (
     Withheld,
 )
 from carnet_crypto.secret.header import MOST_HEADS, Header, Kind
-from carnet_crypto.secret.messages import Draft, Opened, open_message
+from carnet_crypto.secret.messages import Draft, Opened, UnknownAuthor, open_message
 from carnet_crypto.secret.order import DeviceLine, marked, ordered, parents
 from carnet_crypto.secret.standing import check_author, check_device
 from carnet_crypto.thread import Thread, check_keys
@@ -52,11 +52,20 @@ from carnet_crypto.values import AccountId, DeviceId, Digest, EpochSecret, Messa
 
 MOST_WAITING = 100  # of an account: edits and the like whose message has not come, kept at most
 HEARTBEAT = 24 * 3600 * 1000  # milliseconds after which what was read is answered, by a receipt
+_MAY_CHANGE = (Reason.UNKNOWN_MEMBER, Reason.NOT_AUTHORIZED)  # by what chains say
 _WORDS = (Kind.TEXT, Kind.ATTACHMENTS)
 
 
 class Behind(Exception):
-    """A message names a control entry or an epoch that we do not have: read the log, then again."""
+    """A message names an entry, an epoch or a device that we do not have.
+
+    Read all chains and the log to their ends, and then the message again, as current. ``account``
+    is whose chain is missing, where it is one that may not be known at all.
+    """
+
+    def __init__(self, account: AccountId | None = None) -> None:
+        super().__init__("something has to be read first")
+        self.account = account
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +202,12 @@ class Transcript:
             data: the envelope.
             accounts: the verified accounts of everybody who was ever a member, and of all who
                 write for one.
-            is_current: the control log was read to its end after this envelope came.
+            is_current: all chains and the control log were read to their ends after this envelope
+                came.
 
         Raises:
-            Behind: it names an entry or epoch that we do not have, and the log may have it.
+            Behind: it names an entry, an epoch or a device that we do not have, or somebody writes
+                for a member who has not said so: there may be more to be read.
         """
         try:
             envelope = read_envelope(data)
@@ -213,6 +224,10 @@ class Transcript:
             return [Rejected(number, None, Reason.WRONG_EPOCH)]
         try:
             opened = open_message(envelope, secret, accounts)
+        except UnknownAuthor as error:
+            if not is_current:
+                raise Behind(error.account) from error
+            return [Rejected(number, None, None)]
         except OpenFailed:
             return [Rejected(number, None, None)]
         return self._take_opened(number, opened, envelope, accounts, is_current)
@@ -243,6 +258,9 @@ class Transcript:
             self._check_progress(header)
             is_sure = check_device(header, device, state)
         except Refused as error:
+            is_other = header.account not in state.members
+            if is_other and not is_current and error.reason in _MAY_CHANGE:
+                raise Behind(header.account) from error
             return [Rejected(number, opened.id, error.reason)]
         vouched = self._vouched.get(opened.id)
         if not is_sure and (vouched is None or vouched > (device.revoked_at_size or 0)):
