@@ -7,7 +7,7 @@ that was not read from its logged chain, and nothing is changed by what is refus
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -143,7 +143,10 @@ class HonestClient:
         try:
             told = room.view.take_message(number, envelope, self.contacts.accounts)
         except Behind as behind:
-            self.look(*(() if behind.account is None else (behind.account,)))
+            self.look()
+            if behind.account is not None and behind.account not in self.contacts.accounts:
+                with suppress(ProtocolError):  # there may be no such account
+                    self.read_chain(behind.account)
             self.read_control(id_)
             told = room.view.take_message(number, envelope, self.contacts.accounts, is_current=True)
         room.told += told

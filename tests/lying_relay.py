@@ -8,7 +8,7 @@ and sequences, the newest epoch, nothing after CLOSE. ``relay.is_lawless`` drops
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -268,3 +268,17 @@ class LyingRelay:
         """Forget a message's body."""
         log = self.threads[id_]
         log.envelopes[number - 1] = read_envelope(log.envelopes[number - 1]).erased()
+
+    def everything(self) -> Iterator[tuple[str, bytes]]:
+        """Yield all that the relay holds, and the names it holds it under."""
+        for account, entries in self.chains.items():
+            yield from ((f"the chain of {account!r}", b"".join(entry)) for *entry, _ in entries)
+        for log in self.threads.values():
+            for posted in log.posted:
+                yield "a control log", posted.entry
+                yield from (("a wrap", wrap.account + wrap.wrap) for wrap in posted.wraps)
+                yield from (("an old wrap", wrap.account + wrap.wrap) for wrap in posted.history)
+            yield from (("a message", envelope) for envelope in log.envelopes)
+        for name, blob in self.blobs.items():
+            yield "a blob", name + blob
+        yield "the log", b"".join(self.log.leaves)
