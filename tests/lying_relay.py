@@ -108,7 +108,7 @@ class ThreadLog:
 class LyingRelay:
     """See the module."""
 
-    def __init__(self, seed: int = 1, now: int = NOW) -> None:
+    def __init__(self, seed: int = 1000, now: int = NOW) -> None:
         self.entropy = seeded(seed)
         self.now = now
         self.key = SigningKey(SignSeed(self.entropy(32)))
