@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, any_, exists, func, literal, or_, select
@@ -17,6 +18,7 @@ from carnet.messaging.tables import (
     MessagingAccount,
     MessagingAccountKind,
     Thread,
+    ThreadMember,
 )
 from carnet.people.actor import Actor, Professional
 from carnet.people.tables import Professional as ProfessionalRow
@@ -107,6 +109,29 @@ async def blocked(
     return set(await work.session.scalars(statement))
 
 
+async def _written_for(
+    work: Work, person_id: UUID, professionals: Collection[MessagingAccount]
+) -> dict[UUID, datetime]:
+    """Return when professionals last wrote for an organization or team: with their own devices."""
+    shared = [row.id for row in professionals if row.organization_id is not None]
+    if not shared:
+        return {}
+    author = aliased(MessagingAccount)
+    statement = (
+        select(ThreadMember.account_id, func.max(Message.received_at))
+        .join(Thread, Thread.id == ThreadMember.thread_id)
+        .join(Message, Message.thread_id == Thread.id)
+        .join(author, author.id == Message.account_id)
+        .where(
+            Thread.person_id == person_id,
+            ThreadMember.account_id.in_(shared),
+            author.kind != MessagingAccountKind.PERSON,
+        )
+        .group_by(ThreadMember.account_id)
+    )
+    return {id_: at for id_, at in await work.session.execute(statement)}
+
+
 async def _history(
     work: Work, person_id: UUID, professionals: Collection[MessagingAccount]
 ) -> dict[str, set[UUID]]:
@@ -121,6 +146,7 @@ async def _history(
         .group_by(Message.account_id)
     )
     last = {id_: at for id_, at in await work.session.execute(written)}
+    last |= await _written_for(work, person_id, professionals)
     closed = (
         select(Thread.closed_by, func.max(Thread.closed_at))
         .where(Thread.person_id == person_id, Thread.closed_by.in_(ids))

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import aliased
 
 from carnet.errors import (
     AccessDenied,
@@ -253,10 +254,24 @@ async def _locked(
 
 
 async def _sender(actor: Actor, work: Work, thread: Thread, sending: Sending) -> MessagingAccount:
-    """Return the account that writes, which the actor acts with and whose device this is."""
+    """Return the account that writes, which the actor acts with and whose device this is: that of
+    a member, or of who acts for one."""
+    member = aliased(MessagingAccount)
+    role = (
+        select(ThreadMember.role)
+        .join(member, member.id == ThreadMember.account_id)
+        .where(
+            ThreadMember.thread_id == thread.id,
+            ThreadMember.left_at.is_(None),
+            acts_with(actor, work.now, member),
+        )
+        .order_by(member.id != MessagingAccount.id)
+        .limit(1)
+        .correlate(MessagingAccount)
+        .scalar_subquery()
+    )
     statement = (
-        select(MessagingAccount, ThreadMember.role, MessagingDevice)
-        .join(ThreadMember, ThreadMember.account_id == MessagingAccount.id)
+        select(MessagingAccount, role, MessagingDevice)
         .outerjoin(
             MessagingDevice,
             (MessagingDevice.account_id == MessagingAccount.id)
@@ -265,16 +280,17 @@ async def _sender(actor: Actor, work: Work, thread: Thread, sending: Sending) ->
         .where(
             MessagingAccount.account_id == sending.account,
             MessagingAccount.ended_at.is_(None),
-            ThreadMember.thread_id == thread.id,
-            ThreadMember.left_at.is_(None),
             acts_with(actor, work.now, MessagingAccount),
         )
     )
     found = (await work.session.execute(statement)).one_or_none()
     if found is None:
         raise NotFound()
-    account, role, device = found
-    if role is ThreadRole.READER:
+    account: MessagingAccount = found[0]
+    standing, device = found[1], found[2]
+    if standing is None:
+        raise NotFound()
+    if standing is ThreadRole.READER:
         raise AccessDenied("messaging.reader")
     is_over = device is not None and device.not_after is not None and device.not_after < work.now
     if device is None or device.revoked_at is not None or is_over:

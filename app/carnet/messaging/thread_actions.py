@@ -20,7 +20,7 @@ from carnet.errors import (
 )
 from carnet.messaging import facts
 from carnet.messaging.account_actions import CLOCK_SKEW
-from carnet.messaging.accounts import require_own, states, visible_to
+from carnet.messaging.accounts import acts_with, require_own, states, visible_to
 from carnet.messaging.rules import Party, composition, opening
 from carnet.messaging.tables import (
     ControlEntry,
@@ -79,28 +79,26 @@ async def open_thread(actor: Actor, work: Work, data: bytes, wraps: Sequence[Giv
         raise ValidationFailed("A thread begins with CREATE.", path=("entry",))
     author = await require_own(actor, work, bytes(entry.author))
     members = [joined.account for joined in entry.body.members]
-    rows = await _rows(actor, work, members)
+    rows = await _rows(actor, work, {*members, entry.author})
     accounts = await _accounts(work, rows.values())
     try:
-        thread = ThreadLog.begin(data, accounts[entry.author])
+        thread = ThreadLog.begin(data, accounts[entry.author], represented=list(accounts.values()))
         check_keys(entry.body.rotation, accounts)
         check_wraps(entry.body.rotation, _own_wraps(wraps))
     except ProtocolError as error:
         raise _refusal(error) from None
-    parties = [
-        Party(rows[m.account].id, rows[m.account].kind, ThreadRole[m.role.name])
-        for m in thread.members.values()
-    ]
+    parties = _parties(thread, rows)
     patient = _patient(parties, rows.values())
     known = await facts.about(actor, work, patient, list(rows.values()))
-    opener = next(party for party in parties if party.account == author.id)
+    standing = await _standing(actor, work, author, parties)
+    opener = next(party for party in parties if party.account == standing)
     is_allowed, rule = opening(parties, opener, known)
     if not is_allowed:
         raise NotAllowedToOpen(rule)
     taken = select(Thread.id).where(Thread.thread_id == bytes(thread.id))
     if await work.session.scalar(taken) is not None:
         raise Conflict("The thread is there already.")
-    await count(work, author.id, threads=1)
+    await count(work, standing, threads=1)
     row = Thread(
         id=work.new_id(),
         thread_id=bytes(thread.id),
@@ -168,7 +166,7 @@ async def append_control(
     accounts = await _accounts(work, rows.values())
     try:
         before = _replay(log, accounts)
-        thread = before.extend(data, accounts[entry.author])
+        thread = before.extend(data, accounts[entry.author], represented=list(accounts.values()))
         if rotation is not None:
             check_keys(rotation, accounts)
             check_wraps(rotation, _own_wraps(wraps))
@@ -192,7 +190,11 @@ async def append_control(
             retention_days=thread.policy.retention_days,
             last_activity_at=work.now,
             **(
-                {"state": ThreadState.CLOSED, "closed_at": work.now, "closed_by": author.id}
+                {
+                    "state": ThreadState.CLOSED,
+                    "closed_at": work.now,
+                    "closed_by": await _standing(actor, work, author, _parties(before, rows)),
+                }
                 if thread.is_closed
                 else {}
             ),
@@ -277,15 +279,39 @@ async def _check_composition(
 ) -> None:
     """Refuse members who make of it a thread that nobody might have opened."""
     members = {id_: rows[id_] for id_ in thread.members}
-    parties = [
-        Party(members[id_].id, members[id_].kind, ThreadRole[m.role.name])
-        for id_, m in thread.members.items()
-    ]
+    parties = _parties(thread, rows)
     patient = _patient(parties, members.values())
     known = await facts.about(actor, work, patient, list(members.values()))
     broken = composition(parties, rows[before.creator].id, known)
     if broken is not None:
         raise NotAllowedToOpen(broken)
+
+
+def _parties(thread: ThreadLog, rows: Mapping[AccountId, MessagingAccount]) -> list[Party]:
+    return [
+        Party(rows[id_].id, rows[id_].kind, ThreadRole[m.role.name])
+        for id_, m in thread.members.items()
+    ]
+
+
+async def _standing(
+    actor: Actor, work: Work, author: MessagingAccount, parties: Collection[Party]
+) -> UUID:
+    """Return the member that an author stands for: themselves, or whom they act for.
+
+    Raises:
+        NotFound: they stand for none.
+    """
+    ids = [party.account for party in parties]
+    if author.id in ids:
+        return author.id
+    acted = select(MessagingAccount.id).where(
+        MessagingAccount.id.in_(ids), acts_with(actor, work.now, MessagingAccount)
+    )
+    found = await work.session.scalar(acted.order_by(MessagingAccount.id).limit(1))
+    if found is None:
+        raise NotFound()
+    return found
 
 
 def _patient(
@@ -326,10 +352,11 @@ async def _accounts(work: Work, rows: Collection[MessagingAccount]) -> dict[Acco
 def _replay(log: Sequence[bytes], accounts: Mapping[AccountId, Account]) -> ThreadLog:
     """Return what a log that was verified when it was written says."""
     first = read_control(log[0])
-    thread = ThreadLog.begin(log[0], accounts[first.author], is_history=True)
+    known = list(accounts.values())
+    thread = ThreadLog.begin(log[0], accounts[first.author], is_history=True, represented=known)
     for data in log[1:]:
         author = accounts[read_control(data).author]
-        thread = thread.extend(data, author, is_history=True)
+        thread = thread.extend(data, author, is_history=True, represented=known)
     return thread
 
 
