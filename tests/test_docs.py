@@ -9,6 +9,7 @@ from carnet.http.messages import CloseCode
 from carnet.intake.formats import READERS
 from carnet.intake.model import Flag, Reason
 from carnet.intake.receipt import Outcome
+from carnet.messaging.rules import RULES as MESSAGING_RULES
 from carnet.sandbox.personas import HANDLES
 
 ROOT = Path(__file__).parents[1]
@@ -82,3 +83,9 @@ def test_front_ends_find_every_close_code_and_field_of_subscriptions() -> None:
     named = codes(guide) - {code.name for code in CloseCode}
     known = set(re.findall(r"^  ([A-Z_]+)$", schema, re.MULTILINE))
     assert named <= known
+
+
+def test_every_rule_of_messaging_is_in_its_guide() -> None:
+    guide = (ROOT / "docs/messaging.md").read_text()
+    listed = dict(re.findall(r"^\| `(messaging\.[a-z-]+)` \| (.+) \|$", guide, re.MULTILINE))
+    assert listed == MESSAGING_RULES

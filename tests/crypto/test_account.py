@@ -75,12 +75,13 @@ def test_a_revoked_device_makes_nobody_stale_when_its_time_comes() -> None:
 def test_whoever_was_given_the_key_after_their_end_makes_it_stale() -> None:
     person, other = Person.enrol(seeded(4)), Person.enrol(seeded(5))
     person.rotate(at=NOW + 3 * DAY)
-    delegate(person, other, NOW + DAY, at=NOW + 4 * DAY)
-    assert person.account.is_stale(NOW + 4 * DAY)
-    person.rotate(at=NOW + 4 * DAY)
+    delegate(person, other, NOW + 5 * DAY, at=NOW + 4 * DAY)
     assert not person.account.is_stale(NOW + 5 * DAY)
-    person.add_device(at=NOW + 6 * DAY, not_after=NOW + 5)
-    assert person.account.is_stale(NOW + 6 * DAY)
+    assert person.account.is_stale(NOW + 5 * DAY + 1)
+    person.rotate(at=NOW + 6 * DAY)
+    assert not person.account.is_stale(NOW + 7 * DAY)
+    person.add_device(at=NOW + 7 * DAY, not_after=NOW + 8 * DAY)
+    assert person.account.is_stale(NOW + 8 * DAY + 1)
 
 
 def test_a_chain_can_always_be_rotated(monkeypatch: pytest.MonkeyPatch) -> None:

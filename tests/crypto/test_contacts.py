@@ -9,7 +9,7 @@ from correspondents import NOW, Person, seeded
 
 from carnet_crypto import merkle, sodium
 from carnet_crypto.checkpoint import Checkpoint, NoteKey, checkpoint_body, signed_note
-from carnet_crypto.contacts import CLOCKS_DIFFER, Contacts, LoggedEntry, RootChanged, Trust
+from carnet_crypto.contacts import MOST_SKEW, Contacts, LoggedEntry, RootChanged, Trust
 from carnet_crypto.directory import chain_leaf
 from carnet_crypto.errors import Reason, Refused
 from carnet_crypto.secret import identity
@@ -115,7 +115,7 @@ def test_a_waiting_root_cannot_date_itself_past_its_delay() -> None:
         contacts.take_chain(person.id, log.logged(person, numbers))
     assert refused.value.reason is Reason.AHEAD_OF_TIME
     assert contacts.account(person.id) is before
-    later = NOW + 3 * DAY - CLOCKS_DIFFER
+    later = NOW + 3 * DAY - MOST_SKEW
     contacts.take_checkpoint(log.checkpoint(later), [])
     contacts.take_chain(person.id, log.logged(person, numbers))
     assert contacts.account(person.id).is_closed

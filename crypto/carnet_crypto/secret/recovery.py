@@ -30,6 +30,7 @@ from carnet_crypto.wire import Reader, u8, u32
 
 MAGIC = b"CRNB\x01"
 CODE_BYTES = 20
+MOST_PASSPHRASE = 1024  # characters
 BACKUP_BYTES = 4096  # of what is sealed: always the same, whatever is in it
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O or U
 _CHARACTERS = 32
@@ -158,25 +159,30 @@ class RecoveryKeys:
 def stretch(code: RecoveryCode, passphrase: str, stretching: Stretching) -> RecoveryKeys:
     """Return the keys that a code, and a passphrase or none, lead to. Takes a fifth of a second.
 
-    The passphrase is taken in Unicode's form NFC: keyboards differ in how they compose an accent.
+    The passphrase is normalized (NFKC): keyboards type one text as different characters.
 
     Raises:
-        Malformed: the passphrase is not Unicode.
         Refused: the parameters are too cheap (`WEAK_PARAMETERS`); nothing is derived then.
         OpenFailed: this device has not the memory for it.
+        Malformed: the passphrase is no Unicode text, or longer than anybody types.
     """
     stretching.check()
-    try:
-        typed = normalize("NFC", passphrase).encode()
-    except UnicodeEncodeError as error:
-        raise Malformed("a text is not Unicode") from error
     stretched = sodium.argon2id(
-        typed,
+        _passphrase(passphrase),
         stretching.salt,
         passes=stretching.passes,
         memory_kib=stretching.memory_kib,
     )
     return RecoveryKeys(derive(stretched, Label.RECOVERY, code.bits), stretching)
+
+
+def _passphrase(passphrase: str) -> bytes:
+    if len(passphrase) > MOST_PASSPHRASE:
+        raise Malformed("a passphrase is too long")
+    try:
+        return normalize("NFKC", passphrase).encode()
+    except UnicodeEncodeError as error:
+        raise Malformed("a passphrase is not Unicode") from error
 
 
 def seal_backup(keys: RecoveryKeys, account: AccountId, number: int, root: RootKey) -> bytes:
