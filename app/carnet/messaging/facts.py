@@ -28,19 +28,19 @@ from carnet.store.database import Work
 async def about(
     actor: Actor,
     work: Work,
-    patient: MessagingAccount | None,
+    person_id: UUID | None,
     accounts: Collection[MessagingAccount],
 ) -> Facts:
     """Return the facts about a thread of these accounts with this patient, or with none."""
-    if patient is None or patient.person_id is None:
+    if person_id is None:
         return Facts()
     professionals = [row for row in accounts if row.kind is not MessagingAccountKind.PERSON]
-    persons = [row for row in accounts if row.person_id not in (None, patient.person_id)]
+    persons = [row for row in accounts if row.person_id not in (None, person_id)]
     return Facts(
-        guardians=await _guardians(work, patient.person_id, persons),
-        reachable=await _reachable(actor, work, patient.person_id, professionals),
-        blocked=await blocked(work, patient.person_id, professionals),
-        **await _history(work, patient.person_id, professionals),
+        guardians=await _guardians(work, person_id, persons),
+        reachable=await _reachable(actor, work, person_id, professionals),
+        blocked=await blocked(work, person_id, professionals),
+        **await _history(work, person_id, professionals),
     )
 
 
@@ -140,10 +140,10 @@ async def _history(
     if not ids:
         return {"wrote": set(), "ended": set()}
     written = (
-        select(Message.account_id, func.max(Message.received_at))
+        select(Message.member_id, func.max(Message.received_at))
         .join(Thread, Thread.id == Message.thread_id)
-        .where(Thread.person_id == person_id, Message.account_id.in_(ids))
-        .group_by(Message.account_id)
+        .where(Thread.person_id == person_id, Message.member_id.in_(ids))
+        .group_by(Message.member_id)
     )
     last = {id_: at for id_, at in await work.session.execute(written)}
     last |= await _written_for(work, person_id, professionals)
