@@ -25,6 +25,7 @@ class Reason(StrEnum):
     OUT_OF_ORDER = "out-of-order"  # its number does not follow
     BROKEN_LINK = "broken-link"  # it follows another entry than ours
     TIME_REGRESSED = "time-regressed"
+    FUTURE = "future"  # dated later than it can have been written
     UNKNOWN_SIGNER = "unknown-signer"
     REVOKED_DEVICE = "revoked-device"
     EXPIRED_DEVICE = "expired-device"
@@ -49,6 +50,7 @@ class Reason(StrEnum):
     WRONG_BINDING = "wrong-binding"
     WEAK_PARAMETERS = "weak-parameters"  # a key derivation cheaper than the floor
     MISMATCH = "mismatch"  # pairing: what the two devices show is not of the same keys
+    TOO_MANY = "too-many"  # devices, entries or others: more than anybody has to cope with
     LOCKED = "locked"  # pairing: too many failures
 
 
