@@ -184,7 +184,9 @@ class Connection:
 
     # --- bytes
 
-    async def upload(self, pieces: AsyncIterator[bytes], length: int) -> str:
+    async def upload(
+        self, pieces: AsyncIterator[bytes], length: int, media_type: str | None = None
+    ) -> str:
         """Send bytes as they come, and return the id of the blob they become.
 
         It is not repeated: what has been read is gone.
@@ -195,7 +197,7 @@ class Connection:
         """
         headers = {
             **self._authorization(),
-            "Content-Type": "application/octet-stream",
+            "Content-Type": media_type or "application/octet-stream",
             "Content-Length": str(length),
         }
         try:

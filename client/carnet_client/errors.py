@@ -12,9 +12,8 @@
     │   ├── RateLimited        `retry_after` seconds
     │   ├── QuotaExceeded
     │   ├── ValidationFailed
-    │   ├── StaleAccountHead   the chain has grown: read on and make the entry anew
-    │   ├── StaleControlHead   the control log has grown: read on and make the entry anew
-    │   ├── StaleEpoch         a newer epoch has begun: read on and seal anew
+    │   ├── StaleChain         the chain has grown: read on and make the entry anew
+    │   ├── StaleControlHead   the control log has grown: read on, and make it anew
     │   ├── StaleSequence      another number is next: `expected`
     │   ├── ThreadClosed
     │   ├── RotationDue        a new epoch has to begin first
@@ -103,16 +102,12 @@ class ValidationFailed(ServerRefusal):
     """The server takes no such input."""
 
 
-class StaleAccountHead(ServerRefusal):
+class StaleChain(ServerRefusal):
     """The chain has grown meanwhile."""
 
 
 class StaleControlHead(ServerRefusal):
-    """The control log has grown meanwhile."""
-
-
-class StaleEpoch(ServerRefusal):
-    """A newer epoch has begun meanwhile."""
+    """The control log has grown meanwhile, perhaps by another epoch."""
 
 
 class StaleSequence(ServerRefusal):
@@ -146,9 +141,8 @@ REFUSALS: dict[str, type[ServerRefusal]] = {
         RateLimited,
         QuotaExceeded,
         ValidationFailed,
-        StaleAccountHead,
+        StaleChain,
         StaleControlHead,
-        StaleEpoch,
         StaleSequence,
         ThreadClosed,
         RotationDue,

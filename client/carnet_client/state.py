@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from carnet_client.errors import DamagedKeyStore
-from carnet_crypto.contacts import Pin
+from carnet_crypto.contacts import BindingPin, Pin
 from carnet_crypto.encoding import from_base64url, to_base64url
 from carnet_crypto.errors import ProtocolError
 from carnet_crypto.secret.keys import DeviceKeys, RootKey
@@ -34,10 +34,23 @@ F = TypeVar("F", bound=Fixed)
 
 @dataclass
 class OwnAccount:
-    """An account that this device acts as. Its repr shows no key."""
+    """An account that this device acts as: ours, a child's, a team's. Its repr shows no key."""
 
     id: AccountId
+    device: DeviceKeys  # that the account's chain holds, and no other chain
     root: RootKey | None = None  # None where another device holds it
+    known: set[DeviceId] = field(default_factory=set)  # devices that are known to be its own
+    pending: Pending | None = None
+
+
+@dataclass
+class Pending:
+    """An account that was made here, and that the server may not have heard of."""
+
+    key: str  # of idempotency
+    entries: tuple[bytes, ...] = field(repr=False)
+    backup: bytes = field(repr=False)
+    owner: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -49,6 +62,7 @@ class Unsent:
     sequence: int = 0
     id: MessageId = field(default_factory=MessageId.zero)
     blobs: tuple[str, ...] = ()
+    expires_at: int = 0
 
 
 @dataclass
@@ -77,19 +91,15 @@ class ClientState:
     server: str
     login: str = ""
     token: str | None = field(default=None, repr=False)
-    device: DeviceKeys | None = None
     own: OwnAccount | None = None
     others: dict[AccountId, OwnAccount] = field(default_factory=dict)  # children, teams
-    own_devices: set[DeviceId] = field(default_factory=set)  # that are known to be ours
     log_key: str | None = None
-    issuer: tuple[str, SignPublic] | None = None
     checkpoint: str | None = None
     pins: dict[AccountId, Pin] = field(default_factory=dict)
-    labels: dict[Label32, tuple[int, AccountId]] = field(default_factory=dict)
+    labels: dict[Label32, BindingPin] = field(default_factory=dict)
     verified: dict[AccountId, Verified] = field(default_factory=dict)
     names: dict[AccountId, str] = field(default_factory=dict)  # as their holders are called
     threads: dict[ThreadId, ThreadMemory] = field(default_factory=dict)
-    inbox_cursor: str | None = None
 
     def encode(self) -> bytes:
         """Return the bytes to keep."""
@@ -98,19 +108,18 @@ class ClientState:
             "server": self.server,
             "login": self.login,
             "token": self.token,
-            "device": None if self.device is None else _text(self.device.secret_bytes()),
             "own": None if self.own is None else _account_shape(self.own),
             "others": [_account_shape(account) for account in self.others.values()],
-            "ownDevices": sorted(map(_text, self.own_devices)),
             "logKey": self.log_key,
-            "issuer": None if self.issuer is None else [self.issuer[0], _text(self.issuer[1])],
             "checkpoint": self.checkpoint,
             "pins": {_text(id_): [pin.number, _text(pin.head)] for id_, pin in self.pins.items()},
-            "labels": {_text(label): [n, _text(id_)] for label, (n, id_) in self.labels.items()},
+            "labels": {
+                _text(label): [pin.version, _text(pin.account)]
+                for label, pin in self.labels.items()
+            },
             "verified": {_text(id_): [_text(v.root), v.at] for id_, v in self.verified.items()},
             "names": {_text(id_): name for id_, name in self.names.items()},
             "threads": {_text(id_): _thread_shape(kept) for id_, kept in self.threads.items()},
-            "inboxCursor": self.inbox_cursor,
         }
         return json.dumps(shape, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
@@ -135,25 +144,21 @@ class ClientState:
 
 
 def _read(shape: Mapping[str, Any]) -> ClientState:
-    issuer = shape["issuer"]
     return ClientState(
         server=shape["server"],
         login=shape["login"],
         token=shape["token"],
-        device=None if shape["device"] is None else DeviceKeys.load(_bytes(shape["device"])),
         own=None if shape["own"] is None else _read_account(shape["own"]),
         others={account.id: account for account in map(_read_account, shape["others"])},
-        own_devices={_fixed(DeviceId, text) for text in shape["ownDevices"]},
         log_key=shape["logKey"],
-        issuer=None if issuer is None else (issuer[0], _fixed(SignPublic, issuer[1])),
         checkpoint=shape["checkpoint"],
         pins={
             _fixed(AccountId, id_): Pin(number, _fixed(Digest, head))
             for id_, (number, head) in shape["pins"].items()
         },
         labels={
-            _fixed(Label32, label): (number, _fixed(AccountId, id_))
-            for label, (number, id_) in shape["labels"].items()
+            _fixed(Label32, label): BindingPin(version, _fixed(AccountId, id_))
+            for label, (version, id_) in shape["labels"].items()
         },
         verified={
             _fixed(AccountId, id_): Verified(_fixed(SignPublic, root), at)
@@ -163,21 +168,40 @@ def _read(shape: Mapping[str, Any]) -> ClientState:
         threads={
             _fixed(ThreadId, id_): _read_thread(kept) for id_, kept in shape["threads"].items()
         },
-        inbox_cursor=shape["inboxCursor"],
     )
 
 
-def _account_shape(account: OwnAccount) -> list[str | None]:
-    root = account.root
-    return [_text(account.id), None if root is None else _text(root.secret_bytes())]
+def _account_shape(account: OwnAccount) -> dict[str, Any]:
+    root, pending = account.root, account.pending
+    return {
+        "id": _text(account.id),
+        "device": _text(account.device.secret_bytes()),
+        "root": None if root is None else _text(root.secret_bytes()),
+        "known": sorted(map(_text, account.known)),
+        "pending": None
+        if pending is None
+        else [
+            pending.key,
+            [_text(entry) for entry in pending.entries],
+            _text(pending.backup),
+            pending.owner,
+        ],
+    }
 
 
-def _read_account(shape: list[str | None]) -> OwnAccount:
-    id_, root = shape
-    if id_ is None:
-        raise ValueError
-    seed = None if root is None else RootKey(_fixed(SignSeed, root))
-    return OwnAccount(_fixed(AccountId, id_), seed)
+def _read_account(shape: Mapping[str, Any]) -> OwnAccount:
+    root, pending = shape["root"], shape["pending"]
+    return OwnAccount(
+        _fixed(AccountId, shape["id"]),
+        DeviceKeys.load(_bytes(shape["device"])),
+        None if root is None else RootKey(_fixed(SignSeed, root)),
+        {_fixed(DeviceId, text) for text in shape["known"]},
+        None
+        if pending is None
+        else Pending(
+            pending[0], tuple(map(_bytes, pending[1])), _bytes(pending[2]), dict(pending[3])
+        ),
+    )
 
 
 def _thread_shape(kept: ThreadMemory) -> dict[str, Any]:
@@ -194,6 +218,7 @@ def _thread_shape(kept: ThreadMemory) -> dict[str, Any]:
             unsent.sequence,
             _text(unsent.id),
             list(unsent.blobs),
+            unsent.expires_at,
         ],
         "account": None if kept.account is None else _text(kept.account),
     }
@@ -213,6 +238,7 @@ def _read_thread(shape: Mapping[str, Any]) -> ThreadMemory:
             unsent[2],
             _fixed(MessageId, unsent[3]),
             tuple(unsent[4]),
+            unsent[5],
         ),
         account=None if shape["account"] is None else _fixed(AccountId, shape["account"]),
     )
