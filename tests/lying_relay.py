@@ -15,6 +15,7 @@ from typing import Any
 from correspondents import NOW, Person, seeded
 
 from carnet_crypto import merkle
+from carnet_crypto.account import Account
 from carnet_crypto.checkpoint import (
     NoteKey,
     checkpoint_body,
@@ -24,12 +25,14 @@ from carnet_crypto.checkpoint import (
     signed_note,
 )
 from carnet_crypto.contacts import LoggedEntry, Trust
-from carnet_crypto.control import HistoryWrap, WrapFor, read_control, thread_id
+from carnet_crypto.control import ControlEntry, HistoryWrap, WrapFor, read_control, thread_id
 from carnet_crypto.directory import HandleClass, binding_leaf, chain_leaf, unsigned_binding
 from carnet_crypto.envelope import read_envelope
+from carnet_crypto.errors import ProtocolError
 from carnet_crypto.labels import Label
 from carnet_crypto.secret.conversation import Written
 from carnet_crypto.sodium import SigningKey
+from carnet_crypto.thread import Thread, check_keys, check_wraps
 from carnet_crypto.values import AccountId, Blind, Digest, Label32, SignSeed, ThreadId
 
 ORIGIN = "log.carnet.example"
@@ -97,6 +100,7 @@ class ThreadLog:
     """A thread as the relay keeps it."""
 
     posted: list[Posted] = field(default_factory=list)
+    thread: Thread | None = None
     envelopes: list[bytes] = field(default_factory=list)
     sequences: dict[bytes, int] = field(default_factory=dict)
     epoch: int = 1
@@ -122,6 +126,7 @@ class LyingRelay:
         self.blobs: dict[bytes, bytes] = {}
         self.lies: dict[str, Callable[..., Any]] = {}
         self.is_lawless = False
+        self._accounts: dict[AccountId, Account] = {}
 
     def trust(self, quorum: int = 0) -> Trust:
         """Return what honest clients are built with."""
@@ -209,13 +214,44 @@ class LyingRelay:
         entry = read_control(written.entry)
         id_ = thread_id(written.entry) if entry.thread.is_zero else entry.thread
         log = self.threads.setdefault(id_, ThreadLog())
-        if entry.number != len(log.posted) and not self.is_lawless:
-            raise Conflict
-        if log.is_closed and not self.is_lawless:
-            raise Conflict
+        if not self.is_lawless:
+            if entry.number != len(log.posted):
+                raise Conflict
+            try:
+                log.thread = self._checked(log, entry, written)
+            except ProtocolError as error:
+                raise Conflict from error
         log.posted.append(Posted(written.entry, written.wraps, written.history))
         self._note_control(log, entry)
         return id_
+
+    def _checked(self, log: ThreadLog, entry: ControlEntry, written: Written) -> Thread:
+        author = self.account(entry.author)
+        represented = [self.account(id_) for id_ in self.chains]
+        if log.thread is None:
+            thread = Thread.begin(written.entry, author, represented=represented)
+        else:
+            thread = log.thread.extend(written.entry, author, represented=represented)
+        if entry.rotation is not None:
+            check_keys(
+                entry.rotation, {m.account: self.account(m.account) for m in entry.rotation.members}
+            )
+            check_wraps(entry.rotation, written.wraps)
+        return thread
+
+    def account(self, id_: AccountId) -> Account:
+        """Return an account as its whole chain says."""
+        entries = [entry for entry, _, _ in self.chains[id_]]
+        known, number = self._accounts.get(id_), 0
+        if known is not None and known.number < len(entries):
+            number = known.number + 1
+        else:
+            known = None
+        for entry in entries[number:]:
+            known = Account.begin(entry) if known is None else known.extend(entry)
+        assert known is not None
+        self._accounts[id_] = known
+        return known
 
     def _note_control(self, log: ThreadLog, entry: Any) -> None:
         name = type(entry.body).__name__

@@ -18,7 +18,7 @@ from carnet_crypto.secret.content import (
 )
 
 WORDS = "canary-words-of-the-first-message"
-EDITED = "canary-words-after-an-edit"
+EDITED = "canary-other-words-after-an-edit"
 NOTE = "canary-note-of-an-acknowledgement"
 NAME = "canary-name-of-a-file.pdf"
 FILE = b"canary-content-of-a-file " * 4000

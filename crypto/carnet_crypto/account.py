@@ -56,6 +56,7 @@ LEAST_PASSES = 3  # of Argon2id
 MOST_PASSES = 10
 LEAST_MEMORY_KIB = 64 * 1024
 MOST_MEMORY_KIB = 1024 * 1024  # what a phone can still do
+MOST_DEVICES = MOST_WRAPS  # ever: a chain costs its readers no more than so many can
 MOST_ENTRIES = 10_000  # of a chain: what replaying it may cost has an end
 
 
@@ -199,9 +200,15 @@ class Account:
         newest = self.generation
         if newest is None:
             return False
-        ends = [d.not_after for d in self.devices.values() if d.not_after and d.revoked_in is None]
-        ends += [d.not_after for d in self.delegations.values()]
-        return self.needs_new_aek or any(newest.at <= end < at for end in ends)
+        given = [
+            (d.not_after, d.added_in)
+            for d in self.devices.values()
+            if d.not_after and d.revoked_in is None
+        ]
+        given += [(d.not_after, d.given_in) for d in self.delegations.values()]
+        return self.needs_new_aek or any(
+            end < at and (newest.at <= end or newest.entry < since) for end, since in given
+        )
 
     @staticmethod
     def begin(data: bytes) -> Account:
@@ -337,14 +344,14 @@ class Account:
             raise Refused(Reason.BAD_DEVICE_ID)
         if body.device in self.devices:
             raise Refused(Reason.DUPLICATE)
+        if len(self.devices) >= MOST_DEVICES:
+            raise Refused(Reason.TOO_MANY)
         shown = possession_of_device(self.id, body.sign, body.box, body.flag, body.not_after)
         sodium.verify(body.sign, Label.SIGN_POSSESSION, shown, body.possession)
         if bool(body.wrap) != bool(self.generations):
             raise Refused(Reason.INCOMPLETE_WRAPS)
         if body.not_after and body.not_after <= entry.at:
             raise Refused(Reason.EXPIRED_DEVICE)
-        if len(self.active_devices(entry.at)) >= MOST_WRAPS:
-            raise Refused(Reason.TOO_MANY)
         added = Device(
             body.device, body.sign, body.box, body.flag, body.not_after, entry.number, body.wrap
         )
@@ -366,7 +373,7 @@ class Account:
     def _rotate_aek(self, body: AekRotate, entry: ChainEntry) -> Account:
         if body.generation != len(self.generations) + 1:
             raise Refused(Reason.WRONG_GENERATION)
-        if bool(body.previous) != bool(self.generations) or not body.recovery:
+        if bool(body.previous) != bool(self.generations):
             raise Refused(Reason.INCOMPLETE_WRAPS)
         devices, accounts = self.wrapped_for(entry.at)
         if [wrap.device for wrap in body.devices] != devices:
@@ -399,10 +406,8 @@ class Account:
             raise Refused(Reason.NOT_AUTHORIZED)
         admit_box_key(body.recovery_box)
         admit_sign_key(body.recovery_sign)
-        if not (
-            LEAST_PASSES <= body.passes <= MOST_PASSES
-            and LEAST_MEMORY_KIB <= body.memory_kib <= MOST_MEMORY_KIB
-        ):
+        is_possible = body.passes <= MOST_PASSES and body.memory_kib <= MOST_MEMORY_KIB
+        if body.passes < LEAST_PASSES or body.memory_kib < LEAST_MEMORY_KIB or not is_possible:
             raise Refused(Reason.WEAK_PARAMETERS)
         return replace(
             self,

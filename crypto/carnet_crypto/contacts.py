@@ -187,8 +187,8 @@ class Contacts:
         Raises:
             Refused: it is of another account, goes back behind what was seen before
                 (`BROKEN_LINK`, `OUT_OF_ORDER`): an alarm; or it is dated later than the checkpoint
-                it was logged by (`FUTURE`), or sets a root and is dated a day before the log had it
-                (`TIME_REGRESSED`): a delay of days would be over at once.
+                it was logged by (`AHEAD_OF_TIME`), or sets a root and is dated a day before the log
+                had it (`TIME_REGRESSED`): a delay of days would be over at once.
             ProofFailed: the log does not hold an entry.
             Malformed, SignatureFailed: an entry does not hold.
         """
@@ -204,7 +204,7 @@ class Contacts:
                 raise Refused(Reason.BROKEN_LINK)
             self._check_dated(logged, found)
             if known is not None or (pin is not None and found.number > pin.number):
-                told.extend(_events(account, found.number, logged.entry))
+                told.extend(_events(found, logged.entry))
         if found is None:
             raise Malformed("a chain begins with GENESIS")
         if not is_first and pin is not None and found.number < pin.number:
@@ -297,7 +297,7 @@ class Contacts:
     def _check_dated(self, logged: LoggedEntry, found: Account) -> None:
         """Compare an entry's time with those of checkpoints that had it, or had it not."""
         if self.checkpoint is not None and found.at > self.checkpoint.at + MOST_SKEW:
-            raise Refused(Reason.FUTURE)
+            raise Refused(Reason.AHEAD_OF_TIME)
         if found.pending_root is None or found.pending_root[1] != found.at + ROOT_DELAY:
             return
         if any(logged.index >= old.size and found.at < old.at - FRESH for old in self._before):
@@ -319,15 +319,16 @@ def own_surprises(
     return [device for id_, device in account.devices.items() if id_ not in expected]
 
 
-def _events(account: AccountId, number: int, data: bytes) -> list[ContactEvent]:
+def _events(account: Account, data: bytes) -> list[ContactEvent]:
+    """Return what an entry tells, which made the account what it is."""
     match read_entry(data).body:
         case AddDevice() as body:
-            return [NewDevice(account, body.device)]
+            return [NewDevice(account.id, body.device)]
         case RevokeDevice() as body:
-            return [DeviceRevoked(account, body.device)]
-        case RotateRoot() as body:
-            return [RootChanged(account, not body.consent)]
+            return [DeviceRevoked(account.id, body.device)]
+        case RotateRoot():
+            return [RootChanged(account.id, account.pending_root is not None)]
         case AekRotate():
             return []
         case body:
-            return [ChainChanged(account, number, body.TYPE)]
+            return [ChainChanged(account.id, account.number, body.TYPE)]

@@ -295,7 +295,7 @@ def check_author(entry: ControlEntry, author: Account, *, is_history: bool = Fal
 
     Raises:
         Refused: it is another account, one that we know less of than the author did, or the device
-            was not one of theirs, or no longer.
+            was not one of theirs, or no longer, or the account is closed.
         SignatureFailed: the device did not sign it.
     """
     if author.id != entry.author:
@@ -312,6 +312,8 @@ def check_author(entry: ControlEntry, author: Account, *, is_history: bool = Fal
             raise Refused(Reason.REVOKED_DEVICE)
     if device.not_after and entry.at > device.not_after:
         raise Refused(Reason.EXPIRED_DEVICE)
+    if author.is_closed and (not is_history or entry.chain_number == author.number):
+        raise Refused(Reason.CLOSED)
     sodium.verify(device.sign, Label.SIGN_CONTROL, entry.signed, entry.signature)
 
 

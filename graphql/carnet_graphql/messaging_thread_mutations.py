@@ -122,14 +122,14 @@ class AppendControlEntrySuccess:
 class SendMessageSuccess:
     """Success of `sendMessage`."""
 
-    message: Message = strawberry.field(description="The message, with its number.")
+    sent: Message = strawberry.field(description="The message, with its number.")
 
 
 @strawberry.type(description="The body is gone; what orders it stays.")
 class EraseMessageSuccess:
     """Success of `eraseMessage`."""
 
-    message: Message = strawberry.field(description="The message.")
+    erased: Message = strawberry.field(description="The message.")
 
 
 @strawberry.type(description="It is marked.")
@@ -259,7 +259,7 @@ class MessagingThreadMutation:
         async def act(work: Work) -> UUID:
             return await message_actions.send(context.actor, work, context.blobs, sending)
 
-        return SendMessageSuccess(message=await _message(info, await perform(info, input, act)))
+        return SendMessageSuccess(sent=await _message(info, await perform(info, input, act)))
 
     @strawberry.mutation(
         description="Erase the body and the files of a message: one of yours, or of a thread that"
@@ -273,7 +273,7 @@ class MessagingThreadMutation:
         async def act(work: Work) -> UUID:
             return await message_actions.erase(context.actor, work, message_id)
 
-        return EraseMessageSuccess(message=await _message(info, await perform(info, input, act)))
+        return EraseMessageSuccess(erased=await _message(info, await perform(info, input, act)))
 
     @strawberry.mutation(description="Note up to where you have read a thread; never back.")
     async def mark_thread_read(

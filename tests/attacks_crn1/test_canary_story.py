@@ -21,5 +21,5 @@ def test_t68_canary(caplog: pytest.LogCaptureFixture) -> None:
     assert search.found == []
     assert search.looked_at > 50_000
     # It finds what is there: the same search, with one word of the story let slip.
-    search.look("a slip", b"... " + str(needles["words"]).encode() + b" ...")
-    assert search.found == ["words in a slip"]
+    search.look("a slip", b"... " + str(needles["edit"]).encode() + b" ...")
+    assert search.found == ["edit in a slip"]

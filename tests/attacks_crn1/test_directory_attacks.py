@@ -327,7 +327,7 @@ def test_t67_root_rotation_shows() -> None:
     )  # fmt: skip
     met.relay.log_entry(patient.id, len(patient.chain), dated)
     met.doctor.contacts.take_checkpoint(*met.relay.checkpoint(None, _size(met.doctor)))
-    with denied(met.doctor, Reason.FUTURE):
+    with denied(met.doctor, Reason.AHEAD_OF_TIME):
         found = met.relay.chain(None, patient.id, patient.account.number, _size(met.doctor))
         met.doctor.contacts.take_chain(patient.id, found)
     met.relay.chains[patient.id].pop()

@@ -100,7 +100,7 @@ def added(person: Person, keys: DeviceKeys, sign: bytes, box: bytes) -> bytes:
     shown = possession_of_device(person.id, sign, box, DeviceFlag.PRIMARY, 0)
     body = AddDevice(
         device_id(sign, box), sign, box, DeviceFlag.PRIMARY, 0,
-        keys.signing.sign(Label.SIGN_POSSESSION, shown), b"w" * 100,
+        keys.signing.sign(Label.SIGN_POSSESSION, shown), person.account.devices[person.devices[0].id].wrap or bytes(48 + 18 + 32 + 4 + 1 + 16 + 32),
     )  # fmt: skip
     account = person.account
     unsigned = unsigned_entry(

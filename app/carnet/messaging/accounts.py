@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, literal, or_, select
 from sqlalchemy.orm import aliased
 
 from carnet.access.facts import RECORDS
@@ -75,12 +75,14 @@ def _shares_thread(
 ) -> ColumnElement[bool]:
     own = aliased(MessagingAccount)
     mine, theirs = aliased(ThreadMember), aliased(ThreadMember)
-    return exists().where(
-        theirs.account_id == account.id,
-        mine.thread_id == theirs.thread_id,
-        mine.left_at.is_(None),
-        own.id == mine.account_id,
-        acts_with(actor, now, own),
+    return (
+        select(literal(1))
+        .select_from(theirs)
+        .join(mine, mine.thread_id == theirs.thread_id)
+        .join(own, own.id == mine.account_id)
+        .where(theirs.account_id == account.id, mine.left_at.is_(None), acts_with(actor, now, own))
+        .correlate_except(theirs, mine, own)
+        .exists()
     )
 
 
@@ -200,8 +202,13 @@ async def entry_counts(actor: Actor, work: Work, ids: Sequence[UUID]) -> dict[UU
 
 
 def _entries(actor: Actor, work: Work) -> Select[AccountEntry]:
-    seen = exists().where(
-        MessagingAccount.id == AccountEntry.account_id, visible_to(actor, work.now)
+    account = aliased(MessagingAccount)
+    seen = (
+        select(literal(1))
+        .select_from(account)
+        .where(account.id == AccountEntry.account_id, visible_to(actor, work.now, account))
+        .correlate_except(account)
+        .exists()
     )
     return select(AccountEntry).where(seen)
 

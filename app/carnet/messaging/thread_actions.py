@@ -159,6 +159,11 @@ async def append_control(
     rotation = entry.rotation
     ids = {read_control(each).author for each in log} | {entry.author}
     ids |= {member.account for member in rotation.members} if rotation else set()
+    standing = select(MessagingAccount.account_id).join(
+        ThreadMember, ThreadMember.account_id == MessagingAccount.id
+    )
+    members = standing.where(ThreadMember.thread_id == row.id, ThreadMember.left_at.is_(None))
+    ids |= {AccountId(id_) for id_ in await work.session.scalars(members)}
     rows = await _rows(actor, work, ids, row.id)
     accounts = await _accounts(work, rows.values())
     try:
@@ -302,7 +307,8 @@ async def _rows(
     seen = visible_to(actor, work.now)
     if thread is not None:
         wrote = select(ControlEntry.account_id).where(ControlEntry.thread_id == thread)
-        seen = seen | MessagingAccount.id.in_(wrote)
+        joined = select(ThreadMember.account_id).where(ThreadMember.thread_id == thread)
+        seen = seen | MessagingAccount.id.in_(wrote) | MessagingAccount.id.in_(joined)
     statement = select(MessagingAccount).where(
         MessagingAccount.account_id.in_([bytes(id_) for id_ in ids]), seen
     )

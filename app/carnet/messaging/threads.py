@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, false, func, literal, or_, select, true
 from sqlalchemy.orm import aliased
 
 from carnet.access.facts import RECORDS
@@ -42,11 +42,17 @@ def visible_to(actor: Actor, now: datetime, thread: type[Thread] = Thread) -> Co
     if not isinstance(actor, Patient | Professional):
         return false()
     member, account = aliased(ThreadMember), aliased(MessagingAccount)
-    belongs = exists().where(
-        member.thread_id == thread.id,
-        member.left_at.is_(None),
-        account.id == member.account_id,
-        acts_with(actor, now, account),
+    belongs = (
+        select(literal(1))
+        .select_from(member)
+        .join(account, account.id == member.account_id)
+        .where(
+            member.thread_id == thread.id,
+            member.left_at.is_(None),
+            acts_with(actor, now, account),
+        )
+        .correlate_except(member, account)
+        .exists()
     )
     if isinstance(actor, Patient):
         return belongs
@@ -59,14 +65,20 @@ def _shut_out(actor: Professional, thread: type[Thread]) -> ColumnElement[bool]:
     works_at = select(ProfessionalRow.organization_id).where(
         ProfessionalRow.id == actor.professional_id
     )
-    return exists().where(
-        record.c.person_id == thread.person_id,
-        Block.record_id == record.c.id,
-        Block.lifted_at.is_(None),
-        or_(
-            Block.professional_id == actor.professional_id,
-            Block.organization_id == works_at.scalar_subquery(),
-        ),
+    return (
+        select(literal(1))
+        .select_from(record)
+        .join(Block, Block.record_id == record.c.id)
+        .where(
+            record.c.person_id == thread.person_id,
+            Block.lifted_at.is_(None),
+            or_(
+                Block.professional_id == actor.professional_id,
+                Block.organization_id == works_at.scalar_subquery(),
+            ),
+        )
+        .correlate_except(record, Block)
+        .exists()
     )
 
 
@@ -234,7 +246,7 @@ async def unread(actor: Actor, work: Work, thread_ids: Collection[UUID]) -> dict
         .join(Thread, Thread.id == Message.thread_id)
         .where(
             Message.number > mine.c.read_to,
-            ~acts_with(actor, work.now, author),
+            acts_with(actor, work.now, author).is_not(true()),
             visible_to(actor, work.now),
         )
         .group_by(Message.thread_id)
@@ -285,4 +297,10 @@ def _is_within(
     actor: Actor, work: Work, table: type[Message] | type[ControlEntry]
 ) -> ColumnElement[bool]:
     thread = aliased(Thread)
-    return exists().where(thread.id == table.thread_id, visible_to(actor, work.now, thread))
+    return (
+        select(literal(1))
+        .select_from(thread)
+        .where(thread.id == table.thread_id, visible_to(actor, work.now, thread))
+        .correlate_except(thread)
+        .exists()
+    )

@@ -79,9 +79,10 @@ def seal(
     one or one that was set back, never use one twice.
 
     Raises:
-        Malformed: the content is too long, or holds what has no canonical form.
+        Malformed: the content is one that nobody would read: too long, or without canonical form.
     """
     plain = encode_content(draft.content)
+    read_content(plain, draft.content.KIND)
     if padded_length(len(plain), LEAST_BODY) > MOST_BODY:
         raise Malformed("a message is too long")
     start = prefix(draft.thread, draft.epoch, Salt(entropy(32)))

@@ -36,6 +36,7 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O or U
 _CHARACTERS = 32
 _CHECK = 2
 _GROUP = 4
+_SEPARATORS = "- \t\r\n"
 _LOOKALIKES = str.maketrans({"O": "0", "I": "1", "L": "1"})
 
 
@@ -61,7 +62,9 @@ class RecoveryCode:
         Raises:
             Malformed: it has other characters, too few or too many, or its check is wrong.
         """
-        plain = "".join(c for c in text.upper() if not c.isspace() and c != "-")
+        if not text.isascii():  # languages differ in what they take for spaces and capitals
+            raise Malformed("a recovery code has 34 letters and digits")
+        plain = "".join(c for c in text.upper() if c not in _SEPARATORS)
         plain = plain.translate(_LOOKALIKES)
         if len(plain) != _CHARACTERS + _CHECK or any(c not in _ALPHABET for c in plain):
             raise Malformed("a recovery code has 34 letters and digits")
@@ -160,6 +163,7 @@ def stretch(code: RecoveryCode, passphrase: str, stretching: Stretching) -> Reco
 
     Raises:
         Refused: the parameters are too cheap (`WEAK_PARAMETERS`); nothing is derived then.
+        OpenFailed: this device has not the memory for it.
         Malformed: the passphrase is no Unicode text, or longer than anybody types.
     """
     stretching.check()

@@ -181,8 +181,10 @@ class Transcript:
             raise Refused(Reason.OUT_OF_ORDER)
 
     @property
-    def pin(self) -> ControlPin:
-        """What has to be kept over a restart."""
+    def pin(self) -> ControlPin | None:
+        """What has to be kept over a restart: never less than what was kept before."""
+        if not self._states or (self._pin is not None and self.number < self._pin.number):
+            return self._pin
         return ControlPin(self.thread.number, self.thread.head)
 
     # --- messages

@@ -8,9 +8,34 @@ from alembic import op
 revision = "0006"
 down_revision = "0005"
 
+KINDS = (
+    "RECORD_NOTICE",
+    "RECORD_OPENED",
+    "RECORD_DELETION_DUE",
+    "MAJORITY",
+    "RESULT_AWAITS",
+    "CARE_TEAM_JOINED",
+    "CONSENT_ATTESTED",
+    "EMERGENCY_ACCESS",
+    "DELEGATION_ACCEPTED",
+    "DELEGATION_ENDED",
+    "EXPORT_READY",
+    "MESSAGE_AWAITS",
+    "DEVICE_ADDED",
+    "VOLUME_ALARM",
+)
+
 
 def upgrade() -> None:
     """Go up; there is no way down but a backup."""
+    kinds = ", ".join(f"'{kind}'" for kind in KINDS)
+    name = op.f("ck_notifications_notification_kind")
+    op.drop_constraint(name, "notifications", type_="check")
+    # Checked afterwards: rows are not locked while it looks at them.
+    op.create_check_constraint(
+        name, "notifications", f"kind IN ({kinds})", postgresql_not_valid=True
+    )
+    op.execute(f"ALTER TABLE notifications VALIDATE CONSTRAINT {name}")
     op.create_table(
         "messaging_pairings",
         sa.Column("owner", sa.Text(), nullable=False),
