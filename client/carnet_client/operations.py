@@ -155,10 +155,10 @@ OPEN_THREAD = mutation("openThread", "OpenThreadSuccess { thread { id threadId }
 APPEND_CONTROL = mutation("appendControlEntry", "AppendControlEntrySuccess { thread { id } }")
 SEND = mutation(
     "sendMessage",
-    "SendMessageSuccess { message { id number } }",
+    "SendMessageSuccess { sent { id number } }",
     "... on StaleSequence { expected }",
 )
-ERASE = mutation("eraseMessage", "EraseMessageSuccess { message { id } }")
+ERASE = mutation("eraseMessage", "EraseMessageSuccess { erased { id } }")
 MARK_READ = mutation("markThreadRead", "MarkThreadReadSuccess { thread { unreadCount } }")
 INBOX = Operation(
     "Inbox",

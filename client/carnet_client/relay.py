@@ -359,7 +359,7 @@ class Relay:
         if expires_at:
             inputs["expiresAt"] = datetime.fromtimestamp(expires_at / 1000, UTC).isoformat()
         answer = await self.connection.mutate(operations.SEND, inputs, key)
-        return int(answer["message"]["number"])
+        return int(answer["sent"]["number"])
 
     async def erase(self, message_node_id: str) -> None:
         """Erase a message's body and files at the server."""
