@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import case, func, insert, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from carnet.errors import (
@@ -27,11 +27,13 @@ from carnet.messaging.tables import (
     EpochWrap,
     Message,
     MessagingAccount,
+    MessagingMandate,
     Thread,
     ThreadMember,
     ThreadRole,
     ThreadState,
 )
+from carnet.messaging.taking_part import holds
 from carnet.messaging.telling import ThreadEventKind, tell
 from carnet.messaging.thread_log import columns_of, rebuild
 from carnet.messaging.threads import locked, log_after
@@ -45,6 +47,8 @@ from carnet_crypto.control import (
 from carnet_crypto.control import (
     Create,
     Leave,
+    Policy,
+    Role,
     Rotation,
     Wrap,
     WrapFor,
@@ -83,10 +87,12 @@ async def open_thread(actor: Actor, work: Work, data: bytes, wraps: Sequence[Giv
         raise ValidationFailed("A thread begins with CREATE.", path=("entry",))
     author = await require_own(actor, work, bytes(entry.author))
     members = [joined.account for joined in entry.body.members]
-    rows = await _rows(actor, work, members)
+    rows = await _rows(actor, work, {*members, entry.author})
     accounts = await _accounts(work, rows.values())
+    roles = {joined.account: joined.role for joined in entry.body.members}
+    named = await _represented(work, entry.author, roles, rows, entry.body.policy)
     try:
-        thread = ThreadLog.begin(data, accounts[entry.author])
+        thread = ThreadLog.begin(data, accounts[entry.author], represented=named.values())
         check_keys(entry.body.rotation, accounts)
         _check_recipients(entry.body.rotation, thread, accounts, work.now)
         check_wraps(entry.body.rotation, _own_wraps(wraps))
@@ -97,8 +103,9 @@ async def open_thread(actor: Actor, work: Work, data: bytes, wraps: Sequence[Giv
     parties = _parties(thread, rows)
     patient = _patient(parties, rows.values())
     person_id = patient.person_id if patient else None
-    known = await facts.about(actor, work, person_id, list(rows.values()))
-    opener = next(party for party in parties if party.account == author.id)
+    known = await facts.about(actor, work, person_id, [rows[id_] for id_ in thread.members])
+    acting = _acting(entry.author, roles, named)
+    opener = next(party for party in parties if party.account == rows[acting].id)
     is_allowed, rule = opening(parties, opener, known)
     if not is_allowed:
         raise NotAllowedToOpen(rule)
@@ -151,7 +158,9 @@ async def append_control(
         rows = await _rows(actor, work, ids, row.id)
         asked = ids if rotation else {entry.author}
         accounts = await _accounts(work, [rows[id_] for id_ in asked])
-        thread = before.extend(data, accounts[entry.author])
+        roles = {id_: member.role for id_, member in before.members.items()}
+        named = await _represented(work, entry.author, roles, rows, before.policy)
+        thread = before.extend(data, accounts[entry.author], represented=named.values())
         if rotation is not None:
             check_keys(rotation, accounts)
             _check_recipients(rotation, thread, accounts, work.now)
@@ -161,8 +170,10 @@ async def append_control(
     except ProtocolError as error:
         raise _refusal(error) from None
     _check_history(wraps, before, thread)
-    person_id = await _check_company(actor, work, row, before, thread, rows, author.id, entry)
-    closing = {"state": ThreadState.CLOSED, "closed_at": work.now, "closed_by": author.id}
+    acting = _acting(entry.author, roles, named)
+    person_id = await _check_company(actor, work, row, before, thread, rows, acting, entry)
+    ended_by = rows[acting].id
+    closing = {"state": ThreadState.CLOSED, "closed_at": work.now, "closed_by": ended_by}
     await work.session.execute(
         update(Thread)
         .where(Thread.id == row.id)
@@ -300,7 +311,7 @@ async def _check_company(
     before: ThreadLog,
     thread: ThreadLog,
     rows: Mapping[AccountId, MessagingAccount],
-    author_id: UUID,
+    acting: AccountId,
     entry: SignedEntry,
 ) -> UUID | None:
     """Decide on the members that an entry makes; return the patient of the thread from then on.
@@ -320,13 +331,41 @@ async def _check_company(
         person_id = patient.person_id
     known = await facts.about(actor, work, person_id, list(members.values()))
     new = {rows[id_].id for id_ in set(thread.members) - set(before.members)}
-    role = ThreadRole[before.members[entry.author].role.name]
-    author = Party(author_id, rows[entry.author].kind, role)
+    role = ThreadRole[before.members[acting].role.name]
+    author = Party(rows[acting].id, rows[acting].kind, role)
     opener = rows[before.creator].id if before.creator in rows else row.id
     is_allowed, rule = joining(parties, new, author, opener, known)
     if not is_allowed:
         raise NotAllowedToOpen(rule)
     return person_id
+
+
+async def _represented(
+    work: Work,
+    author: AccountId,
+    members: Collection[AccountId],
+    rows: Mapping[AccountId, MessagingAccount],
+    policy: Policy,
+) -> dict[AccountId, Account]:
+    """Return the members that an author who is none may write for, as their chains say."""
+    if author in members:
+        return {}
+    named = select(MessagingMandate.account_id).where(
+        MessagingMandate.who == bytes(author),
+        MessagingMandate.may_write,
+        MessagingMandate.account_id.in_([rows[id_].id for id_ in members]),
+        or_(~MessagingMandate.is_delegation, literal(policy.is_delegation_allowed)),
+        holds(MessagingMandate, work.now),
+    )
+    ids = set(await work.session.scalars(named))
+    return await _accounts(work, [row for row in rows.values() if row.id in ids])
+
+
+def _acting(
+    author: AccountId, roles: Mapping[AccountId, Role], named: Collection[AccountId]
+) -> AccountId:
+    """Return the member that an author is, or writes for with the most rights."""
+    return author if author in roles else min(named, key=lambda id_: (roles[id_], id_))
 
 
 def _parties(thread: ThreadLog, rows: Mapping[AccountId, MessagingAccount]) -> list[Party]:

@@ -54,8 +54,6 @@ async def rebuild(work: Work, row: Thread) -> ThreadLog:
     for account_id, role, joined_in, history_from in await work.session.execute(statement):
         id_ = AccountId(account_id)
         members[id_] = Member(id_, Role[ThreadRole(role).name], joined_in, history_from)
-    # The protocol counts entries by their digests; of older ones only how many they are.
-    before = (Digest.zero(),) * row.control_number
     return ThreadLog(
         id=ThreadId(row.thread_id),
         creator=AccountId(row.creator),
@@ -63,7 +61,8 @@ async def rebuild(work: Work, row: Thread) -> ThreadLog:
         policy=read_policy(row.policy),
         members=MappingProxyType(members),
         epochs=(Epoch(row.epoch, entry.rotation, row.epoch_entry, entry.at),),
-        heads=(*before, Digest(row.control_head)),
+        number=row.control_number,
+        head=Digest(row.control_head),
         at=row.controlled_at,
         has_left=row.has_left,
         is_closed=row.closed_at is not None,
