@@ -59,6 +59,7 @@ from carnet_crypto.thread import Thread as ThreadLog
 from carnet_crypto.thread import check_keys, check_wraps
 from carnet_crypto.values import AccountId
 
+MOST_DAYS = 36_500  # of a retention; longer is as good as for ever
 MOST_CONTROL_ENTRIES = 10_000  # of one thread
 MOST_HISTORY = 2000  # older epochs' wraps in one call
 
@@ -209,7 +210,7 @@ async def _refuse_stale(work: Work, row: Thread, entry: SignedEntry) -> None:
 
 async def shorten(work: Work, thread_id: UUID, days: int) -> None:
     """Let messages expire as a new policy says; none is kept for longer than was promised."""
-    ends = Message.received_at + timedelta(days=days)
+    ends = Message.received_at + timedelta(days=min(days, MOST_DAYS))
     await work.session.execute(
         update(Message)
         .where(Message.thread_id == thread_id, Message.erased_at.is_(None))
