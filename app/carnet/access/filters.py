@@ -210,7 +210,7 @@ def speaks_for(
 
 def delegated(
     delegate_id: UUID | SQLColumnExpression[UUID | None],
-    now: datetime,
+    now: datetime | SQLColumnExpression[datetime],
     holder_id: SQLColumnExpression[UUID] | SQLColumnExpression[UUID | None],
     scope: DelegationScope | None = None,
     kind: DelegationKind | None = None,

@@ -26,7 +26,7 @@ from carnet.errors import AccessDenied, ValidationFailed
 from carnet.people.actor import Actor, Patient, Professional, actor_key
 from carnet.people.identifiers import ID_NAT_PS
 from carnet.people.tables import Professional as ProfessionalRow
-from carnet.store.blobs import BlobStore
+from carnet.store.blobs import BlobStore, is_sealed_file
 from carnet.store.database import Work
 from carnet.values import Coding
 
@@ -148,13 +148,16 @@ async def store_version(
     Raises:
         AccessDenied: the actor deposits nothing.
         NotFound: the blob is not the actor's.
-        ValidationFailed: it is hidden, and the actor is no professional.
+        ValidationFailed: it is hidden, and the actor is no professional; or it is a file sealed for
+            a message, which nobody who reads the record could open.
     """
     by = await _depositor(actor, work, granted)
     hides = draft.is_hidden_from_holder or draft.is_hidden_from_representatives
     if hides and by.kind is not DepositorKind.PROFESSIONAL:
         raise ValidationFailed("Only a professional hides a document.", path=("description",))
     blob = await blobs.claim(work, actor_key(actor), blob_id)
+    if await is_sealed_file(blobs, blob):
+        raise ValidationFailed("A file sealed for a message is no document.", path=("blob_id",))
     id_ = work.new_id()
     version = 1
     if former is not None:

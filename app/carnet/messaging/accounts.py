@@ -8,7 +8,18 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    and_,
+    exists,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.orm import aliased
 
 from carnet.access.facts import RECORDS
@@ -34,7 +45,9 @@ from carnet_crypto.values import AccountId
 OLDEST_ENTRY = Order("messaging-entries.oldest", AccountEntry.number.asc())
 
 
-def acts_with(actor: Actor, now: datetime, account: type[MessagingAccount]) -> ColumnElement[bool]:
+def acts_with(
+    actor: Actor, now: datetime | SQLColumnExpression[datetime], account: type[MessagingAccount]
+) -> ColumnElement[bool]:
     """Return whether an account is the actor's to act with: their own, that of somebody whose
     delegation covers messages, or one of the organization they work at."""
     match actor:

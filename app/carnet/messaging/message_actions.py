@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import and_, case, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.orm import aliased
 
 from carnet.errors import (
     AccessDenied,
@@ -23,14 +22,12 @@ from carnet.errors import (
     ThreadClosed,
     ValidationFailed,
 )
-from carnet.messaging.accounts import acts_with
 from carnet.messaging.rules import RULES, Writing, writing
+from carnet.messaging.sending import Prepared, prepare, writing_down
 from carnet.messaging.tables import (
     Message,
     MessageAttachment,
     MessagingAccount,
-    MessagingDevice,
-    MessagingMandate,
     Thread,
     ThreadMember,
     ThreadReader,
@@ -38,15 +35,11 @@ from carnet.messaging.tables import (
     ThreadState,
 )
 from carnet.messaging.taking_part import (
-    account_shut_out,
-    has_open_record,
-    holds,
     takes_part,
-    visible_to,
 )
-from carnet.messaging.telling import ThreadEventKind, add, taking_part, tell_all
+from carnet.messaging.telling import ThreadEventKind, add, tell_all
 from carnet.messaging.threads import locked, log_after_epoch, messages_by_ids, require
-from carnet.messaging.usage import check, counting
+from carnet.messaging.usage import check, counted
 from carnet.notifications.actions import Notice, notify_all
 from carnet.notifications.tables import NotificationKind
 from carnet.people.actor import Actor, Patient, Professional, actor_key
@@ -58,6 +51,7 @@ from carnet_crypto.errors import ProtocolError
 from carnet_crypto.values import AccountId, DeviceId
 
 MOST_EPOCH_MESSAGES = 1000  # of one epoch: clients begin another long before
+MOST_DAYS = 36_500  # of a retention: what is kept longer is kept for good
 MOST_FILES = 16  # of one message
 EXPIRE_JOB = "messages.expire"
 EXPIRE_INTERVAL = timedelta(minutes=1)
@@ -96,17 +90,18 @@ async def send(actor: Actor, work: Work, blobs: BlobStore, sending: Sending) -> 
         QuotaExceeded: too much was sent today, or in this minute.
     """
     envelope = _read(sending, work.now)
-    held = (
-        select(Thread)
-        .where(Thread.thread_id == bytes(envelope.thread), visible_to(actor, work.now))
-        .with_for_update(of=Thread)
-        .execution_options(populate_existing=True)
-    )
-    thread = await work.session.scalar(held)
+    given = {
+        "b_me": _reader(actor),
+        "b_now": work.now,
+        "b_thread": bytes(envelope.thread),
+    }
+    prepared = prepare(actor.kind)
+    thread = (await work.session.execute(prepared.lock, given)).one_or_none()
     if thread is None:
         raise NotFound()
     id_ = id_of(envelope)
-    found = await standing(actor, work, thread, sending, id_)
+    asked = {"b_id": id_, "b_account": sending.account, "b_device": sending.device}
+    found = await _standing(work, prepared, given | asked)
     if found.message_id is not None:
         return await _sent_before(work, found, sending)
     if thread.state is ThreadState.CLOSED:
@@ -138,7 +133,7 @@ async def send(actor: Actor, work: Work, blobs: BlobStore, sending: Sending) -> 
         "body": sending.envelope[cut:],
         "is_quiet": sending.is_quiet,
         "received_at": work.now,
-        "expires_at": _expiry(work, thread, sending),
+        "expires_at": _expiry(work, thread.retention_days, sending),
     }
     inboxes, awaits = await _write(work, message, size)
     if files:
@@ -167,78 +162,14 @@ class Standing:
     writing: Writing
 
 
-async def standing(
-    actor: Actor, work: Work, thread: Thread, sending: Sending, id_: UUID
-) -> Standing:
+async def _standing(work: Work, prepared: Prepared, given: dict[str, Any]) -> Standing:
     """Return whom the actor writes for, and what decides whether they may.
 
     Raises:
         NotFound: the account is not the actor's to act with, or writes for no member; or they take
             no part in the thread any more.
     """
-    author, account = aliased(MessagingAccount), aliased(MessagingAccount)
-    mandate, device = aliased(MessagingMandate), aliased(MessagingDevice)
-    member, other, theirs = aliased(ThreadMember), aliased(ThreadMember), aliased(MessagingAccount)
-    now = work.now
-    writes_for = exists().where(
-        mandate.account_id == account.id,
-        mandate.who == author.account_id,
-        mandate.may_write,
-        holds(mandate, now),
-        or_(~mandate.is_delegation, Thread.is_delegation_allowed),
-    )
-    is_device = exists().where(
-        device.account_id == author.id,
-        device.device_id == sending.device,
-        device.revoked_at.is_(None),
-        or_(device.not_after.is_(None), device.not_after >= now),
-    )
-    last = select(func.max(Message.sequence)).where(
-        Message.thread_id == thread.id, Message.device_id == sending.device
-    )
-    same = select(Message.id).where(Message.id == id_, Message.thread_id == thread.id)
-    heard = (
-        select(func.count())
-        .select_from(other)
-        .join(theirs, theirs.id == other.account_id)
-        .where(
-            other.thread_id == thread.id,
-            other.left_at.is_(None),
-            theirs.person_id.is_(None),
-            ~account_shut_out(Thread.person_id, theirs),
-        )
-        .correlate_except(other, theirs)
-    )
-    order = (ThreadRole.MANAGER, ThreadRole.MEMBER, ThreadRole.GUARDIAN)
-    rank = case({role: place for place, role in enumerate(order)}, value=member.role, else_=9)
-    statement = (
-        select(
-            author.id,
-            account.id,
-            account.kind,
-            member.role,
-            is_device,
-            or_(Thread.person_id.is_(None), has_open_record(Thread.person_id)),
-            heard.scalar_subquery(),
-            last.scalar_subquery(),
-            same.scalar_subquery(),
-        )
-        .select_from(Thread)
-        .join(member, and_(member.thread_id == Thread.id, member.left_at.is_(None)))
-        .join(account, account.id == member.account_id)
-        .join(author, author.account_id == sending.account)
-        .where(
-            Thread.id == thread.id,
-            author.ended_at.is_(None),
-            acts_with(actor, now, author),
-            or_(author.id == account.id, writes_for),
-            visible_to(actor, now),
-            or_(Thread.person_id.is_(None), ~account_shut_out(Thread.person_id, account)),
-        )
-        .order_by(author.id != account.id, rank, account.id)
-        .limit(1)
-    )
-    row = (await work.session.execute(statement)).one_or_none()
+    row = (await work.session.execute(prepared.facts, given)).one_or_none()
     if row is None:
         raise NotFound()
     facts = Writing(row[2], row[3], row[4], row[5], row[6])
@@ -257,62 +188,9 @@ async def _write(
     Raises:
         QuotaExceeded: it is too much.
     """
-    number, thread_id = message["number"], message["thread_id"]
-    stored = insert(Message).values(message).cte("stored")
-    counted = (
-        update(Thread)
-        .where(Thread.id == thread_id)
-        .values(
-            last_number=number,
-            epoch_messages=Thread.epoch_messages + 1,
-            last_activity_at=work.now,
-        )
-        .cte("counted")
-    )
-    account_id = message["account_id"]
-    used = counting(account_id=account_id, now=work.now, threads=0, messages=1, size=size)
-    usage = used.cte("usage")
-    part = taking_part(work.now, [thread_id]).cte("part")
-    reader, is_person, is_told = list(part.c)[1:4]
-    everybody = (
-        select(
-            reader.label("reader"),
-            func.bool_or(is_person).label("is_person"),
-            func.bool_or(is_told).label("is_told"),
-        )
-        .group_by(reader)
-        .cte("everybody")
-    )
-    telling = upsert(ThreadReader).from_select(
-        ["thread_id", "reader_id", "told_to"],
-        select(literal(thread_id), everybody.c.reader, literal(number)).where(
-            everybody.c.is_told,
-            everybody.c.reader != message["sender_id"],
-            literal(not message["is_quiet"]),
-        ),
-    )
-    told = (
-        telling.on_conflict_do_update(
-            index_elements=[ThreadReader.thread_id, ThreadReader.reader_id],
-            set_={"told_to": telling.excluded.told_to},
-            where=ThreadReader.told_to <= ThreadReader.read_to,
-        )
-        .returning(ThreadReader.reader_id)
-        .cte("told")
-    )
-    statement = (
-        select(
-            everybody.c.reader,
-            everybody.c.is_person,
-            told.c.reader_id.is_not(None),
-            *usage.c,
-        )
-        .select_from(usage)
-        .outerjoin(everybody, literal(True))
-        .outerjoin(told, told.c.reader_id == everybody.c.reader)
-        .add_cte(stored, counted)
-    )
-    rows = (await work.session.execute(statement)).all()
+    used = counted(message["account_id"], work.now, messages=1, size=size)
+    given = used | {f"b_{name}": value for name, value in message.items()} | {"b_now": work.now}
+    rows = (await work.session.execute(writing_down(), given)).all()
     check(rows[0][3:], work.now)
     inboxes = {row[0] for row in rows if row[0] is not None}
     awaits: list[tuple[UUID | None, UUID | None]] = [
@@ -465,10 +343,10 @@ def _read(sending: Sending, now: datetime) -> Envelope:
     return envelope
 
 
-def _expiry(work: Work, thread: Thread, sending: Sending) -> datetime | None:
+def _expiry(work: Work, retention_days: int, sending: Sending) -> datetime | None:
     ends = [sending.expires_at] if sending.expires_at is not None else []
-    if thread.retention_days:
-        ends.append(work.now + timedelta(days=thread.retention_days))
+    if retention_days:
+        ends.append(work.now + timedelta(days=min(retention_days, MOST_DAYS)))
     return min(ends, default=None)
 
 

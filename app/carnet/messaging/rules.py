@@ -131,13 +131,11 @@ def joining(
         if meets and author.account not in facts.reachable:
             return False, "messaging.not-reachable"
         return True, "messaging.opens"
-    for party in parties:
-        if not party.is_professional or party.account not in new:
-            continue
-        if party.account not in facts.wrote:
-            return False, "messaging.never-wrote"
-        if party.account in facts.ended:
-            return False, "messaging.ended"
+    met = [party.account for party in parties if party.is_professional and party.account in new]
+    if any(account not in facts.wrote for account in met):
+        return False, "messaging.never-wrote"
+    if any(account in facts.ended for account in met):
+        return False, "messaging.ended"
     return True, "messaging.answers"
 
 

@@ -35,15 +35,22 @@ from carnet.people.tables import Professional as ProfessionalRow
 
 Columns = Any  # a mapped class, or an alias of one
 Expression = SQLColumnExpression[Any]
+Moment = datetime | SQLColumnExpression[datetime]
+
+# Made once: an alias costs more than all else in a filter, and each subquery has its own FROM.
+_MEMBER, _ACCOUNT = aliased(ThreadMember), aliased(MessagingAccount)
+_OWN, _MANDATE = aliased(MessagingAccount), aliased(MessagingMandate)
+_STAFF, _RECORD, _BLOCK = aliased(ProfessionalRow), RECORDS.alias(), aliased(Block)
+_OPEN_RECORD = RECORDS.alias()
 
 
-def visible_to(actor: Actor, now: datetime, thread: Columns = Thread) -> ColumnElement[bool]:
+def visible_to(actor: Actor, now: Moment, thread: Columns = Thread) -> ColumnElement[bool]:
     """Return the one filter on threads: whether the actor takes part in it."""
     return _part(actor, now, thread)
 
 
 def readable_by(
-    actor: Actor, now: datetime, thread: Columns, epoch: Expression
+    actor: Actor, now: Moment, thread: Columns, epoch: Expression
 ) -> ColumnElement[bool]:
     """Return whether the actor takes part in the thread, and may read messages of an epoch: whoever
     joins without what was written before is told none of it."""
@@ -51,9 +58,9 @@ def readable_by(
 
 
 def _part(
-    actor: Actor, now: datetime, thread: Columns, epoch: Expression | None = None
+    actor: Actor, now: Moment, thread: Columns, epoch: Expression | None = None
 ) -> ColumnElement[bool]:
-    member, account = aliased(ThreadMember), aliased(MessagingAccount)
+    member, account = _MEMBER, _ACCOUNT
     part = (
         select(literal(1))
         .select_from(member)
@@ -66,7 +73,7 @@ def _part(
 
 
 def takes_part(
-    actor: Actor, now: datetime, thread: Columns, member: Columns, account: Columns
+    actor: Actor, now: Moment, thread: Columns, member: Columns, account: Columns
 ) -> ColumnElement[bool]:
     """Return whether the actor takes part in the thread through this member's account."""
     match actor:
@@ -80,10 +87,10 @@ def takes_part(
                 account.person_id == thread.person_id,
                 delegated(own, now, account.person_id, DelegationScope.MESSAGES),
             )
-            named = mandated(MessagingAccount.person_id == own, now, thread, account)
+            named = mandated(_OWN.person_id == own, now, thread, account)
             theirs = or_(and_(account.person_id == own, speaks), through_patient, named)
         case Professional(professional_id=own):
-            named = mandated(MessagingAccount.professional_id == own, now, thread, account)
+            named = mandated(_OWN.professional_id == own, now, thread, account)
             theirs = and_(
                 or_(
                     account.professional_id == own,
@@ -98,21 +105,21 @@ def takes_part(
 
 
 def mandated(
-    is_own: ColumnElement[bool], now: datetime, thread: Columns, account: Columns
+    is_own: ColumnElement[bool], now: Moment, thread: Columns, account: Columns
 ) -> ColumnElement[bool]:
     """Return whether an account's chain delegates to one of the actor's own accounts."""
-    mandate = aliased(MessagingMandate)
-    own = select(MessagingAccount.account_id).where(is_own, MessagingAccount.ended_at.is_(None))
+    mandate = _MANDATE
+    own = select(_OWN.account_id).where(is_own, _OWN.ended_at.is_(None))
     given = exists().where(
         mandate.account_id == account.id,
         mandate.is_delegation,
         holds(mandate, now),
-        mandate.who.in_(own.correlate_except(MessagingAccount)),
+        mandate.who.in_(own.correlate_except(_OWN)),
     )
     return and_(thread.is_delegation_allowed, given.correlate_except(mandate))
 
 
-def holds(mandate: Columns, now: datetime) -> ColumnElement[bool]:
+def holds(mandate: Columns, now: Moment) -> ColumnElement[bool]:
     """Return whether a mandate holds now."""
     return and_(
         or_(mandate.not_before.is_(None), mandate.not_before <= now),
@@ -122,7 +129,7 @@ def holds(mandate: Columns, now: datetime) -> ColumnElement[bool]:
 
 def works_at(professional_id: UUID | Expression) -> ColumnElement[UUID | None]:
     """Return the organization that a professional works at."""
-    row = aliased(ProfessionalRow)
+    row = _STAFF
     found = select(row.organization_id).where(row.id == professional_id)
     return found.correlate_except(row).scalar_subquery()
 
@@ -133,7 +140,7 @@ def shut_out(
     organization_id: Expression,
 ) -> ColumnElement[bool]:
     """Return whether a patient has shut out a professional, or the organization."""
-    record, block = RECORDS.alias(), aliased(Block)
+    record, block = _RECORD, _BLOCK
     out = (
         select(literal(1))
         .select_from(record)
@@ -155,6 +162,6 @@ def account_shut_out(person_id: Expression, account: Columns) -> ColumnElement[b
 
 def has_open_record(person_id: Expression) -> ColumnElement[bool]:
     """Return whether a person has a record that can be read."""
-    record = RECORDS.alias()
+    record = _OPEN_RECORD
     found = exists().where(record.c.person_id == person_id, record.c.state.in_(READABLE_STATES))
     return found.correlate_except(record)

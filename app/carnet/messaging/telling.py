@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import Select, any_, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, any_, literal, or_, select, union_all
 
 from carnet.access.tables import Delegation, DelegationScope
 from carnet.messaging.tables import (
@@ -21,7 +20,7 @@ from carnet.messaging.tables import (
     Thread,
     ThreadMember,
 )
-from carnet.messaging.taking_part import holds
+from carnet.messaging.taking_part import Moment, holds
 from carnet.people.tables import Professional as ProfessionalRow
 from carnet.store.database import Work
 from carnet.store.events import NewEvent
@@ -64,14 +63,15 @@ def add(
 async def recipients(work: Work, thread_ids: Collection[UUID]) -> dict[UUID, set[UUID]]:
     """Return the persons and professionals who act with the accounts of threads' members."""
     found: dict[UUID, set[UUID]] = defaultdict(set)
-    statement = taking_part(work.now, list(thread_ids))
+    statement = taking_part(work.now, ThreadMember.thread_id.in_(thread_ids))
     for row in await work.session.execute(statement):
         found[row[0]].add(row[1])
     return found
 
 
-def taking_part(now: datetime, thread_ids: list[UUID]) -> Select[UUID, UUID, bool, bool]:
-    """Return (thread, person or professional, whether a person, whether they are told outside).
+def taking_part(now: Moment, wanted: ColumnElement[bool]) -> Select[UUID, UUID, bool, bool]:
+    """Return (thread, person or professional, whether a person, whether they are told outside) of
+    the threads whose members are wanted.
 
     What each is told is decided when it is told. All who work at an organization are told in the
     app; outside of it, of what comes to its accounts, only who is on the account's roster.
@@ -87,7 +87,7 @@ def taking_part(now: datetime, thread_ids: list[UUID]) -> Select[UUID, UUID, boo
         )
         .join(MessagingAccount, MessagingAccount.id == ThreadMember.account_id)
         .join(Thread, Thread.id == ThreadMember.thread_id)
-        .where(ThreadMember.thread_id.in_(thread_ids), ThreadMember.left_at.is_(None))
+        .where(wanted, ThreadMember.left_at.is_(None))
         .cte("standing")
     )
     thread_id = standing.c.thread_id

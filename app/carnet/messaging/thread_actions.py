@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import case, func, insert, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from carnet.errors import (
@@ -20,18 +20,20 @@ from carnet.errors import (
 )
 from carnet.messaging import facts
 from carnet.messaging.account_actions import CLOCK_SKEW
-from carnet.messaging.accounts import acts_with, require_own, states, visible_to
+from carnet.messaging.accounts import require_own, states, visible_to
 from carnet.messaging.rules import Party, joining, opening
 from carnet.messaging.tables import (
     ControlEntry,
     EpochWrap,
     Message,
     MessagingAccount,
+    MessagingMandate,
     Thread,
     ThreadMember,
     ThreadRole,
     ThreadState,
 )
+from carnet.messaging.taking_part import holds
 from carnet.messaging.telling import ThreadEventKind, tell
 from carnet.messaging.thread_log import columns_of, rebuild
 from carnet.messaging.threads import locked, log_after
@@ -45,6 +47,8 @@ from carnet_crypto.control import (
 from carnet_crypto.control import (
     Create,
     Leave,
+    Policy,
+    Role,
     Rotation,
     Wrap,
     WrapFor,
@@ -55,6 +59,7 @@ from carnet_crypto.thread import Thread as ThreadLog
 from carnet_crypto.thread import check_keys, check_wraps
 from carnet_crypto.values import AccountId
 
+MOST_DAYS = 36_500  # of a retention; longer is as good as for ever
 MOST_CONTROL_ENTRIES = 10_000  # of one thread
 MOST_HISTORY = 2000  # older epochs' wraps in one call
 
@@ -85,8 +90,10 @@ async def open_thread(actor: Actor, work: Work, data: bytes, wraps: Sequence[Giv
     members = [joined.account for joined in entry.body.members]
     rows = await _rows(actor, work, {*members, entry.author})
     accounts = await _accounts(work, rows.values())
+    roles = {joined.account: joined.role for joined in entry.body.members}
+    named = await _represented(work, entry.author, roles, rows, entry.body.policy)
     try:
-        thread = ThreadLog.begin(data, accounts[entry.author], represented=list(accounts.values()))
+        thread = ThreadLog.begin(data, accounts[entry.author], represented=named.values())
         check_keys(entry.body.rotation, accounts)
         _check_recipients(entry.body.rotation, thread, accounts, work.now)
         check_wraps(entry.body.rotation, _own_wraps(wraps))
@@ -97,16 +104,16 @@ async def open_thread(actor: Actor, work: Work, data: bytes, wraps: Sequence[Giv
     parties = _parties(thread, rows)
     patient = _patient(parties, rows.values())
     person_id = patient.person_id if patient else None
-    known = await facts.about(actor, work, person_id, list(rows.values()))
-    standing = await _standing(actor, work, author, parties)
-    opener = next(party for party in parties if party.account == standing)
+    known = await facts.about(actor, work, person_id, [rows[id_] for id_ in thread.members])
+    acting = _acting(entry.author, roles, named)
+    opener = next(party for party in parties if party.account == rows[acting].id)
     is_allowed, rule = opening(parties, opener, known)
     if not is_allowed:
         raise NotAllowedToOpen(rule)
     taken = select(Thread.id).where(Thread.thread_id == bytes(thread.id))
     if await work.session.scalar(taken) is not None:
         raise Conflict("The thread is there already.")
-    await count(work, standing, threads=1)
+    await count(work, author.id, threads=1)
     row = Thread(
         id=work.new_id(),
         thread_id=bytes(thread.id),
@@ -150,9 +157,11 @@ async def append_control(
         ids = {entry.author, *before.members}
         ids |= {member.account for member in rotation.members} if rotation else set()
         rows = await _rows(actor, work, ids, row.id)
-        asked = ids if rotation or entry.author not in before.members else {entry.author}
+        asked = ids if rotation else {entry.author}
         accounts = await _accounts(work, [rows[id_] for id_ in asked])
-        thread = before.extend(data, accounts[entry.author], represented=list(accounts.values()))
+        roles = {id_: member.role for id_, member in before.members.items()}
+        named = await _represented(work, entry.author, roles, rows, before.policy)
+        thread = before.extend(data, accounts[entry.author], represented=named.values())
         if rotation is not None:
             check_keys(rotation, accounts)
             _check_recipients(rotation, thread, accounts, work.now)
@@ -162,12 +171,10 @@ async def append_control(
     except ProtocolError as error:
         raise _refusal(error) from None
     _check_history(wraps, before, thread)
-    standing = await _standing(actor, work, author, _parties(before, rows))
-    is_leaving = isinstance(entry.body, Leave)
-    person_id = await _check_company(
-        actor, work, row, before, thread, rows, standing, is_leaving=is_leaving
-    )
-    closing = {"state": ThreadState.CLOSED, "closed_at": work.now, "closed_by": standing}
+    acting = _acting(entry.author, roles, named)
+    person_id = await _check_company(actor, work, row, before, thread, rows, acting, entry)
+    ended_by = rows[acting].id
+    closing = {"state": ThreadState.CLOSED, "closed_at": work.now, "closed_by": ended_by}
     await work.session.execute(
         update(Thread)
         .where(Thread.id == row.id)
@@ -203,7 +210,7 @@ async def _refuse_stale(work: Work, row: Thread, entry: SignedEntry) -> None:
 
 async def shorten(work: Work, thread_id: UUID, days: int) -> None:
     """Let messages expire as a new policy says; none is kept for longer than was promised."""
-    ends = Message.received_at + timedelta(days=days)
+    ends = Message.received_at + timedelta(days=min(days, MOST_DAYS))
     await work.session.execute(
         update(Message)
         .where(Message.thread_id == thread_id, Message.erased_at.is_(None))
@@ -305,16 +312,15 @@ async def _check_company(
     before: ThreadLog,
     thread: ThreadLog,
     rows: Mapping[AccountId, MessagingAccount],
-    standing: UUID,
-    *,
-    is_leaving: bool,
+    acting: AccountId,
+    entry: SignedEntry,
 ) -> UUID | None:
     """Decide on the members that an entry makes; return the patient of the thread from then on.
 
     Raises:
         NotAllowedToOpen: the rules refuse a thread with these members.
     """
-    if set(thread.members) == set(before.members) or is_leaving:
+    if set(thread.members) == set(before.members) or isinstance(entry.body, Leave):
         return row.person_id
     members = {id_: rows[id_] for id_ in thread.members}
     parties = _parties(thread, rows)
@@ -326,7 +332,8 @@ async def _check_company(
         person_id = patient.person_id
     known = await facts.about(actor, work, person_id, list(members.values()))
     new = {rows[id_].id for id_ in set(thread.members) - set(before.members)}
-    author = next(party for party in _parties(before, rows) if party.account == standing)
+    role = ThreadRole[before.members[acting].role.name]
+    author = Party(rows[acting].id, rows[acting].kind, role)
     opener = rows[before.creator].id if before.creator in rows else row.id
     is_allowed, rule = joining(parties, new, author, opener, known)
     if not is_allowed:
@@ -334,31 +341,39 @@ async def _check_company(
     return person_id
 
 
+async def _represented(
+    work: Work,
+    author: AccountId,
+    members: Collection[AccountId],
+    rows: Mapping[AccountId, MessagingAccount],
+    policy: Policy,
+) -> dict[AccountId, Account]:
+    """Return the members that an author who is none may write for, as their chains say."""
+    if author in members:
+        return {}
+    named = select(MessagingMandate.account_id).where(
+        MessagingMandate.who == bytes(author),
+        MessagingMandate.may_write,
+        MessagingMandate.account_id.in_([rows[id_].id for id_ in members]),
+        or_(~MessagingMandate.is_delegation, literal(policy.is_delegation_allowed)),
+        holds(MessagingMandate, work.now),
+    )
+    ids = set(await work.session.scalars(named))
+    return await _accounts(work, [row for row in rows.values() if row.id in ids])
+
+
+def _acting(
+    author: AccountId, roles: Mapping[AccountId, Role], named: Collection[AccountId]
+) -> AccountId:
+    """Return the member that an author is, or writes for with the most rights."""
+    return author if author in roles else min(named, key=lambda id_: (roles[id_], id_))
+
+
 def _parties(thread: ThreadLog, rows: Mapping[AccountId, MessagingAccount]) -> list[Party]:
     return [
         Party(rows[id_].id, rows[id_].kind, ThreadRole[m.role.name])
         for id_, m in thread.members.items()
     ]
-
-
-async def _standing(
-    actor: Actor, work: Work, author: MessagingAccount, parties: Collection[Party]
-) -> UUID:
-    """Return the member that an author stands for: themselves, or whom they act for.
-
-    Raises:
-        NotFound: they stand for none.
-    """
-    ids = [party.account for party in parties]
-    if author.id in ids:
-        return author.id
-    acted = select(MessagingAccount.id).where(
-        MessagingAccount.id.in_(ids), acts_with(actor, work.now, MessagingAccount)
-    )
-    found = await work.session.scalar(acted.order_by(MessagingAccount.id).limit(1))
-    if found is None:
-        raise NotFound()
-    return found
 
 
 def _patient(

@@ -99,7 +99,9 @@ async def counts(
     viewer = recipient_of(actor)
     if viewer is None or viewer not in viewer_ids:
         return {}
-    counted = _threads(actor, work, state).with_only_columns(func.count())
+    listed = _threads(actor, work, state)
+    # Without its table, the filter would count one row for all.
+    counted = listed.with_only_columns(func.count(), maintain_column_froms=True)
     return {viewer: (await work.session.scalars(counted)).one()}
 
 
@@ -328,7 +330,7 @@ async def log_after(work: Work, thread_id: UUID, number: int) -> list[ControlEnt
         .order_by(ControlEntry.number)
         .limit(MOST_CAUGHT_UP)
     )
-    return list(await work.session.scalars(statement))
+    return await _apart(work, statement)
 
 
 async def log_after_epoch(work: Work, thread_id: UUID, epoch: int) -> list[ControlEntry]:
@@ -339,7 +341,15 @@ async def log_after_epoch(work: Work, thread_id: UUID, epoch: int) -> list[Contr
         .order_by(ControlEntry.number)
         .limit(MOST_CAUGHT_UP)
     )
-    return list(await work.session.scalars(statement))
+    return await _apart(work, statement)
+
+
+async def _apart(work: Work, statement: Select[ControlEntry]) -> list[ControlEntry]:
+    """Return rows that outlive the transaction's rollback: a refusal takes them along."""
+    rows = list(await work.session.scalars(statement))
+    for row in rows:
+        work.session.expunge(row)
+    return rows
 
 
 async def attachment(actor: Actor, work: Work, attachment_id: UUID) -> Blob:

@@ -7,10 +7,11 @@ thousand. Who is over a quota is refused, and what was counted goes with the tra
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case
+from sqlalchemy import bindparam, case
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -34,25 +35,36 @@ async def count(
     Raises:
         QuotaExceeded: it is too much for now; nothing is counted then.
     """
-    statement = counting(
-        account_id=account_id, now=work.now, threads=threads, messages=messages, size=size
-    )
-    check((await work.session.execute(statement)).one(), work.now)
+    given = counted(account_id, work.now, threads=threads, messages=messages, size=size)
+    check((await work.session.execute(counting(), given)).one(), work.now)
 
 
-def counting(
-    *, account_id: UUID, now: datetime, threads: int, messages: int, size: int
-) -> ReturningInsert[int, int, int, int]:
-    """Return the statement that counts, and gives what `check` takes."""
+def counted(
+    account_id: UUID, now: datetime, *, threads: int = 0, messages: int = 0, size: int = 0
+) -> dict[str, Any]:
+    """Return the parameters of `counting`."""
     seconds = int(now.timestamp())
+    return {
+        "b_account": account_id,
+        "b_day": seconds // DAY,
+        "b_threads": threads,
+        "b_messages": messages,
+        "b_bytes": size,
+        "b_minute": seconds % DAY // 60,
+    }
+
+
+@cache
+def counting() -> ReturningInsert[int, int, int, int]:
+    """Return the statement that counts what `counted` says, and gives what `check` takes."""
     statement = upsert(MessagingUsage).values(
-        account_id=account_id,
-        day=seconds // DAY,
-        threads=threads,
-        messages=messages,
-        bytes=size,
-        minute=seconds % DAY // 60,
-        minute_messages=messages,
+        account_id=bindparam("b_account"),
+        day=bindparam("b_day"),
+        threads=bindparam("b_threads"),
+        messages=bindparam("b_messages"),
+        bytes=bindparam("b_bytes"),
+        minute=bindparam("b_minute"),
+        minute_messages=bindparam("b_messages"),
     )
     new = statement.excluded
     is_same = MessagingUsage.minute == new.minute
