@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ import graph
 import orjson
 import uvicorn
 from scene import Scene
+from starlette.routing import BaseRoute
 from websockets.asyncio.client import ClientConnection, connect
 
 from carnet.errors import Unauthenticated
@@ -217,6 +218,7 @@ async def serving(
     *,
     port: int = 0,
     is_cut: bool = False,
+    routes: Sequence[BaseRoute] = (),
     **timing: float,
 ) -> AsyncIterator[Served]:
     """Serve on a free port; ``timing`` are attributes of `carnet.http.sockets.Sockets`.
@@ -242,7 +244,7 @@ async def serving(
         graph.SIGNER,
         graph.CURSORS,
     )
-    app = create_app(services)
+    app = create_app(services, routes)
     live: Live = app.state.live
     for name, value in timing.items():
         assert hasattr(live.sockets, name)

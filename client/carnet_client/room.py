@@ -182,7 +182,8 @@ class Room:
         if self._view is not None:
             await self._open_wraps(page)
             pin = self._view.pin
-            self.memory.control = (pin.number, pin.head)
+            if pin is not None:
+                self.memory.control = (pin.number, pin.head)
 
     async def _take_entry(self, data: bytes, page: ThreadPage) -> None:
         entry = read_control(data)

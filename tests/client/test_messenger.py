@@ -44,3 +44,26 @@ async def test_what_is_sent_is_told_to_who_follows(meeting: Talk) -> None:
     await following
     assert words(mine) == ["words"]
     assert doctor.alarms == patient.alarms == ()
+
+
+async def test_files_of_any_size_arrive_whole(meeting: Talk, tmp_path: Path) -> None:
+    doctor, patient, theirs, mine = await meeting.talking()
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    for length in (0, 1, 65_535, 65_536, 3_000_001):
+        data = bytes(range(256)) * (length // 256) + bytes(length % 256)
+        (tmp_path / "scan.pdf").write_bytes(data)
+        seen: list[tuple[int, int]] = []
+        await theirs.attach(
+            tmp_path / "scan.pdf", "see this", progress=lambda *at: seen.append(at)
+        )
+        assert seen[-1] == (length, length)
+        message = (await mine.read())[-1]
+        assert message.text == "see this"
+        assert [(f.name, f.mime, f.plain_bytes) for f in message.files] == [
+            ("scan.pdf", "application/pdf", length)
+        ]
+        path = await mine.save(message, folder)
+        assert path.read_bytes() == data
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["scan (2).pdf", "scan (3).pdf", "scan (4).pdf", "scan (5).pdf", "scan.pdf"]
