@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,10 +13,10 @@ import graph
 import orjson
 import uvicorn
 from scene import Scene
-from starlette.routing import BaseRoute
 from websockets.asyncio.client import ClientConnection, connect
 
 from carnet.errors import Unauthenticated
+from carnet.http import attachments, content, uploads
 from carnet.http.app import create_app
 from carnet.http.live import Live
 from carnet.http.services import Services
@@ -218,7 +218,6 @@ async def serving(
     *,
     port: int = 0,
     is_cut: bool = False,
-    routes: Sequence[BaseRoute] = (),
     **timing: float,
 ) -> AsyncIterator[Served]:
     """Serve on a free port; ``timing`` are attributes of `carnet.http.sockets.Sockets`.
@@ -244,7 +243,7 @@ async def serving(
         graph.SIGNER,
         graph.CURSORS,
     )
-    app = create_app(services, routes)
+    app = create_app(services, [*uploads.ROUTES, *content.ROUTES, *attachments.ROUTES])
     live: Live = app.state.live
     for name, value in timing.items():
         assert hasattr(live.sockets, name)

@@ -14,7 +14,6 @@ import world
 from following import Served, serving
 
 from carnet.clock import MovableClock
-from carnet.http import attachments, content, uploads
 from carnet.people.actor import Actor, Patient, Professional
 from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
@@ -26,7 +25,6 @@ from carnet_client.messenger import Conversation, Messenger
 from carnet_client.state import ClientState
 from carnet_client.vault import Passphrase
 
-ROUTES = [*uploads.ROUTES, *content.ROUTES, *attachments.ROUTES]
 PASSPHRASE = Passphrase("correct horse battery")
 SOON = 20  # seconds within which what must happen does, on a machine that does much else
 
@@ -100,7 +98,7 @@ async def talk(
     doctor = await world.professional(database, await world.organization(database))
     await world.care_team(database, patient, doctor)
     async with (
-        serving(database, blobs, Settings(**settings), routes=ROUTES) as served,
+        serving(database, blobs, Settings(**settings)) as served,
         AsyncExitStack() as stack,
     ):
         yield Talk(database, served, clock, folder, stack, doctor, patient)

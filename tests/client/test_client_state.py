@@ -9,9 +9,16 @@ import pytest
 
 from carnet_client.errors import DamagedKeyStore, UserMistake
 from carnet_client.keystore import KeyStore
-from carnet_client.state import ClientState, OwnAccount, ThreadMemory, Unsent, Verified
+from carnet_client.state import (
+    ClientState,
+    OwnAccount,
+    Pending,
+    ThreadMemory,
+    Unsent,
+    Verified,
+)
 from carnet_client.vault import Passphrase
-from carnet_crypto.contacts import Pin
+from carnet_crypto.contacts import BindingPin, Pin
 from carnet_crypto.secret.keys import DeviceKeys, RootKey
 from carnet_crypto.values import (
     AccountId,
@@ -44,19 +51,21 @@ def full_state() -> ClientState:
         server="https://records.example",
         login="camille@example.org",
         token="a token",
-        device=DeviceKeys.generate(os.urandom),
-        own=OwnAccount(own, RootKey(SignSeed(os.urandom(32)))),
-        others={child: OwnAccount(child)},
-        own_devices={DeviceId(os.urandom(16))},
+        own=OwnAccount(
+            own,
+            DeviceKeys.generate(os.urandom),
+            RootKey(SignSeed(os.urandom(32))),
+            {DeviceId(os.urandom(16))},
+            Pending("key", (b"entry",), b"backup", {"team": "Wound care"}),
+        ),
+        others={child: OwnAccount(child, DeviceKeys.generate(os.urandom))},
         log_key="log+key",
-        issuer=("register", SignPublic(os.urandom(32))),
         checkpoint="log\n1\n",
         pins={other: Pin(3, Digest(os.urandom(32)))},
-        labels={Label32(os.urandom(32)): (1, other)},
+        labels={Label32(os.urandom(32)): BindingPin(1, other)},
         verified={other: Verified(SignPublic(os.urandom(32)), 5)},
         names={other: "Dr Lou FAURE"},
         threads={ThreadId(os.urandom(32)): thread},
-        inbox_cursor="cursor",
     )
 
 
@@ -76,9 +85,9 @@ def test_all_of_it_comes_back(tmp_path: Path) -> None:
 
 def test_nothing_secret_is_shown() -> None:
     state = full_state()
-    assert state.device is not None and state.own is not None and state.own.root is not None
+    assert state.own is not None and state.own.root is not None
     shown = repr(state) + str(state)
-    for secret in (state.device.secret_bytes(), state.own.root.secret_bytes()):
+    for secret in (state.own.device.secret_bytes(), state.own.root.secret_bytes()):
         assert secret.hex() not in shown and repr(secret)[2:-1] not in shown
     assert "a token" not in shown and "envelope" not in shown
 

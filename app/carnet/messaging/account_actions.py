@@ -35,6 +35,7 @@ from carnet.messaging.tables import (
     MessagingAccount,
     MessagingAccountKind,
     MessagingDevice,
+    MessagingMandate,
     PairingMessage,
     RecoveryBackup,
 )
@@ -46,7 +47,7 @@ from carnet.people.tables import Professional as ProfessionalRow
 from carnet.store.database import Work
 from carnet.store.signing import Signer
 from carnet_crypto.account import Account
-from carnet_crypto.chain import AccountKind, read_entry
+from carnet_crypto.chain import AccountKind, Scope, read_entry
 from carnet_crypto.directory import professional_label
 from carnet_crypto.errors import ProtocolError
 from carnet_crypto.hashing import digest
@@ -128,7 +129,7 @@ async def create(
             leaf_index=first + len(chain),
         )
     )
-    await _index_devices(work, row.id, account)
+    await _index(work, row.id, account)
     return row.id
 
 
@@ -179,7 +180,7 @@ async def append(
         .where(MessagingAccount.id == row.id)
         .values(number=account.number, **ended)
     )
-    await _index_devices(work, row.id, account)
+    await _index(work, row.id, account)
     if set(account.devices) - set(before.devices) and row.organization_id is None:
         await notify(
             work,
@@ -386,8 +387,48 @@ async def _log(
     return first
 
 
+async def _index(work: Work, row_id: UUID, account: Account) -> None:
+    """Keep what a send is checked against: the account's devices, and who writes for it."""
+    await _index_devices(work, row_id, account)
+    await work.session.execute(
+        delete(MessagingMandate).where(MessagingMandate.account_id == row_id)
+    )
+    mandates = [
+        {
+            "account_id": row_id,
+            "who": bytes(given.delegate),
+            "is_delegation": True,
+            "may_write": bool(given.scope & Scope.WRITE),
+            "not_before": _moment(given.not_before),
+            "not_after": _moment(given.not_after),
+        }
+        for given in account.delegations.values()
+    ]
+    mandates += [
+        {
+            "account_id": row_id,
+            "who": bytes(who),
+            "is_delegation": False,
+            "may_write": True,
+            "not_before": None,
+            "not_after": None,
+        }
+        for who in account.roster
+    ]
+    if mandates:
+        statement = insert(MessagingMandate).execution_options(render_nulls=True)
+        await work.session.execute(statement, mandates)
+
+
+def _moment(milliseconds: int) -> datetime:
+    """Return a time of the protocol's; one that no calendar has is its last."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, OSError, ValueError):
+        return datetime.max.replace(tzinfo=UTC)
+
+
 async def _index_devices(work: Work, row_id: UUID, account: Account) -> None:
-    """Keep what a send is checked against."""
     rows = [
         {
             "account_id": row_id,
