@@ -237,6 +237,40 @@ class Messenger:
             await self._core.save()
         return found[0]
 
+    async def record_of(self, name: str) -> str:
+        """Return the record of somebody we act for in messages, by their name.
+
+        Raises:
+            UserMistake: there is nobody of that name, or several.
+        """
+        wanted = name.casefold().split()
+        found = [
+            holder["record"]["id"]
+            for holder in await self._core.relay.acts_for()
+            if holder["record"]
+            and all(
+                word in " ".join([*holder["givenNames"], holder["birthFamilyName"]]).casefold()
+                for word in wanted
+            )
+        ]
+        if len(found) != 1:
+            raise UserMistake("You act in messages for nobody of that name, or for several.")
+        return str(found[0])
+
+    async def acting(self, name: str) -> AccountInfo:
+        """Return an account that we may act with, by the name of whose it is.
+
+        Raises:
+            UserMistake: there is none of that name, or several.
+        """
+        people = {info.id: info for info in await self._core.relay.people()}
+        known = [people.get(info.id, info) for info in (await self.viewer()).accounts]
+        wanted = name.casefold().split()
+        found = [info for info in known if all(word in info.name.casefold() for word in wanted)]
+        if len(found) != 1:
+            raise UserMistake("You act with no account of that name, or with several.")
+        return found[0]
+
     def name(self, account: AccountId) -> str:
         """Return what somebody is called, as the server's registers have them."""
         return self._core.state.names.get(account) or f"account {bytes(account).hex()[:8]}"

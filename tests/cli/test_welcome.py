@@ -8,9 +8,11 @@ import pytest
 from graphql import build_schema, parse, validate
 
 from carnet.cli.root import carnet
-from carnet.cli.welcome import FIRST, QUERIES, welcome
+from carnet.cli.welcome import DOCTOR, FIRST, QUERIES, welcome
 from carnet.sandbox.personas import HANDLES
+from carnet.sandbox.relations import login_of
 from carnet.settings import Settings
+from carnet_client.cli.root import client
 from carnet_graphql.schema import schema
 
 
@@ -41,6 +43,21 @@ def test_the_commands_it_names_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     context = click.Context(carnet)
     for first, _ in named:
         assert carnet.get_command(context, first) is not None
+
+
+def test_two_commands_let_two_people_talk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/opt/x/bin/carnet"])
+    text = welcome("http://127.0.0.1:8000", Settings(data_dir=Path("x/data")))
+    lines = [line.split() for line in text.splitlines() if "carnet-client" in line]
+    assert len(lines) == 2
+    for (program, *words), handle in zip(lines, (DOCTOR, FIRST), strict=True):
+        assert program == "/opt/x/bin/carnet-client"
+        assert words[:3] == ["--profile", f"x/data/clients/{handle}", "chat"]
+        context = client.make_context("carnet-client", [*words[:2], "chat", "--help"])
+        command = client.get_command(context, "chat")
+        assert command is not None
+        params = command.make_context("chat", words[3:]).params
+        assert params == {"server": "http://127.0.0.1:8000", "name": login_of(handle)}
 
 
 @pytest.mark.parametrize(

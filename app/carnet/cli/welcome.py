@@ -12,6 +12,7 @@ from carnet.sandbox.relations import login_of
 from carnet.settings import Settings
 
 FIRST = "camille"  # the persona to begin with
+DOCTOR = "bernard"  # who looks after her
 QUERIES = {
     "Her record": """\
 { viewer { ... on Patient {
@@ -44,6 +45,11 @@ def welcome(address: str, settings: Settings) -> str:
     """
     carnet = _command()
     people = "\n".join(f"    {handle:10} {who}" for handle, who in HANDLES.items())
+    talk = "\n".join(
+        f"    {_command('carnet-client')} --profile {settings.data_dir / 'clients' / handle} chat"
+        f" --server {address} --login {login_of(handle)}"
+        for handle in (DOCTOR, FIRST)
+    )
     queries = "\n\n".join(
         f"  {number}. {title}\n\n{_indented(query)}"
         for number, (title, query) in enumerate(QUERIES.items(), 1)
@@ -64,6 +70,11 @@ Three queries to try
 
 {queries}
 
+Two people who talk, each in a terminal of their own
+{talk}
+  It asks for "{PASSWORD}", for a passphrase of your choice, and shows a recovery code. Then the
+  doctor begins: Ctrl+N.
+
 Feed it medical files:       {carnet} intake FILE…
 Prove its journal:           {carnet} journal verify
 Let six weeks pass:          {carnet} sandbox clock --advance 6w
@@ -71,16 +82,17 @@ The data is in {where}; the next start finds it there. Ctrl-C stops everything.
 """
 
 
-def _command() -> str:
-    """Return how the user can call this program again from here."""
+def _command(name: str = "carnet") -> str:
+    """Return how the user can call this program, or one that is beside it, from here."""
     program = Path(sys.argv[0])
     on_path = shutil.which("carnet")
     if program.name != "carnet" or (on_path and Path(on_path) == program.absolute()):
-        return "carnet"
+        return name
+    beside = program.absolute().with_name(name)
     try:
-        return str(program.absolute().relative_to(Path.cwd()))
+        return str(beside.relative_to(Path.cwd()))
     except ValueError:
-        return str(program)
+        return str(beside)
 
 
 def _indented(text: str) -> str:

@@ -1,0 +1,101 @@
+"""``carnet-client edit``, ``retract``, ``acknowledge`` and ``members``."""
+
+from __future__ import annotations
+
+import click
+
+from carnet_client.cli.profile import with_messenger
+from carnet_client.cli.showing import plain
+from carnet_client.messenger import Messenger
+from carnet_crypto.secret.content import Verdict
+
+VERDICTS = {"noted": Verdict.TAKEN_NOTE, "agree": Verdict.AGREED, "disagree": Verdict.DISAGREED}
+
+
+@click.command()
+@click.argument("thread")
+@click.argument("message")
+@click.argument("text")
+def edit(thread: str, message: str, text: str) -> None:
+    """Replace the words of a MESSAGE of yours; everybody sees that they were replaced."""
+
+    async def act(messenger: Messenger) -> None:
+        conversation = await messenger.thread(thread)
+        await conversation.edit(conversation.message(message.removeprefix("#")), text)
+
+    with_messenger(act)
+    click.echo("Edited.")
+
+
+@click.command()
+@click.argument("thread")
+@click.argument("message")
+def retract(thread: str, message: str) -> None:
+    """Take a MESSAGE of yours back, and erase it at the server.
+
+    Who has read it may have kept it.
+    """
+
+    async def act(messenger: Messenger) -> None:
+        conversation = await messenger.thread(thread)
+        await conversation.retract(conversation.message(message.removeprefix("#")))
+
+    with_messenger(act)
+    click.echo("Taken back.")
+
+
+@click.command()
+@click.argument("thread")
+@click.argument("message")
+@click.argument("verdict", type=click.Choice(sorted(VERDICTS)))
+@click.option("--note", default="", help="A sentence beside it.")
+def acknowledge(thread: str, message: str, verdict: str, note: str) -> None:
+    """Say of a MESSAGE that you noted it, agree or disagree: signed, as a professional's act."""
+
+    async def act(messenger: Messenger) -> None:
+        conversation = await messenger.thread(thread)
+        found = conversation.message(message.removeprefix("#"))
+        await conversation.acknowledge(found, VERDICTS[verdict], note)
+
+    with_messenger(act)
+    click.echo("Acknowledged.")
+
+
+@click.command()
+@click.argument("thread")
+@click.option("--add", metavar="NAME", help="Let somebody in.")
+@click.option("--without-history", is_flag=True, help="With --add: not what was written before.")
+@click.option("--remove", metavar="NAME", help="Put somebody out.")
+@click.option("--leave", is_flag=True, help="Go yourself.")
+@click.option("--close", is_flag=True, help="End the exchanges; only who manages it may.")
+def members(
+    thread: str,
+    add: str | None,
+    without_history: bool,
+    remove: str | None,
+    leave: bool,
+    close: bool,
+) -> None:
+    """List who is in a conversation, and change it."""
+
+    async def act(messenger: Messenger) -> None:
+        conversation = await messenger.thread(thread)
+        if add is not None:
+            added = await messenger.find(add)
+            await conversation.add(added.id, with_history=not without_history)
+        if remove is not None:
+            await conversation.remove((await messenger.find(remove)).id)
+        if close:
+            await conversation.close()
+        if leave:
+            await conversation.leave()
+            click.echo("You have left.")
+            return
+        await messenger.people()
+        for account in conversation.members:
+            you = " (you)" if account == conversation.account else ""
+            verified = "  verified" if messenger.is_verified(account) else ""
+            role = conversation.role(account).name.lower()
+            click.echo(f"{role:9} {plain(messenger.name(account))}{you}{verified}")
+
+    with_messenger(act)

@@ -1,0 +1,1 @@
+"""The terminal interface: conversations on the left, what they say on the right."""
