@@ -8,18 +8,31 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    and_,
+    any_,
+    exists,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.orm import aliased
 
 from carnet.access.facts import RECORDS
 from carnet.access.filters import delegated, record_visible
-from carnet.access.tables import DelegationScope
+from carnet.access.tables import Block, Delegation, DelegationScope
 from carnet.errors import NotFound
 from carnet.messaging.tables import (
     AccountEntry,
     DirectoryBinding,
     MessagingAccount,
     MessagingAccountKind,
+    Thread,
     ThreadMember,
 )
 from carnet.notifications.queries import recipient_of
@@ -28,8 +41,6 @@ from carnet.people.tables import Organization
 from carnet.people.tables import Professional as ProfessionalRow
 from carnet.store.database import Work
 from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_many
-from carnet_crypto.account import Account
-from carnet_crypto.values import AccountId
 
 OLDEST_ENTRY = Order("messaging-entries.oldest", AccountEntry.number.asc())
 
@@ -56,32 +67,90 @@ def visible_to(
     """Return the one filter on accounts.
 
     Professionals, organizations and teams are in public registers: whoever has signed in sees
-    theirs. A person's is seen by who acts with it, by professionals who may see the record, and by
-    the members of a thread that it is in.
+    theirs. A person's is seen by who acts with it and whom they act for, by professionals who may
+    see the record, or that of somebody they act for, and by the members of a thread that it is in.
     """
     if isinstance(actor, Anonymous):
         return false()
     public = account.kind != MessagingAccountKind.PERSON
     grounds = [public, acts_with(actor, now, account), _shares_thread(actor, now, account)]
+    if isinstance(actor, Patient):  # who lets somebody write for them seals their key for them
+        acts = _acts_for(now, account.person_id, literal(actor.person_id))
+        grounds.append(acts)
     if isinstance(actor, Professional):
         record = RECORDS.alias()
         sees = record_visible(actor, now, record.c)
-        grounds.append(exists().where(record.c.person_id == account.person_id, sees))
+        theirs = or_(
+            record.c.person_id == account.person_id,
+            _acts_for(now, account.person_id, record.c.person_id),
+        )
+        grounds.append(exists().where(theirs, sees))
     return or_(*grounds)
+
+
+def _acts_for(
+    now: datetime,
+    delegate_id: SQLColumnExpression[UUID | None],
+    holder_id: SQLColumnExpression[UUID],
+) -> ColumnElement[bool]:
+    """Return whether one person acts for another in messages."""
+    return (
+        select(literal(1))
+        .select_from(Delegation)
+        .where(
+            Delegation.delegate_person_id == delegate_id,
+            Delegation.holder_person_id == holder_id,
+            Delegation.revoked_at.is_(None),
+            or_(Delegation.expires_at.is_(None), Delegation.expires_at > now),
+            literal(DelegationScope.MESSAGES.value) == any_(Delegation.scopes),
+        )
+        .correlate_except(Delegation)
+        .exists()
+    )
+
+
+def shut_out(actor: Professional, person_id: SQLColumnExpression[Any]) -> ColumnElement[bool]:
+    """Return whether a patient has blocked the actor, or where they work."""
+    record = RECORDS.alias()
+    works_at = select(ProfessionalRow.organization_id).where(
+        ProfessionalRow.id == actor.professional_id
+    )
+    return (
+        select(literal(1))
+        .select_from(record)
+        .join(Block, Block.record_id == record.c.id)
+        .where(
+            record.c.person_id == person_id,
+            Block.lifted_at.is_(None),
+            or_(
+                Block.professional_id == actor.professional_id,
+                Block.organization_id == works_at.scalar_subquery(),
+            ),
+        )
+        .correlate_except(record, Block)
+        .exists()
+    )
 
 
 def _shares_thread(
     actor: Actor, now: datetime, account: type[MessagingAccount]
 ) -> ColumnElement[bool]:
-    own = aliased(MessagingAccount)
+    own, thread = aliased(MessagingAccount), aliased(Thread)
     mine, theirs = aliased(ThreadMember), aliased(ThreadMember)
+    is_out = shut_out(actor, thread.person_id) if isinstance(actor, Professional) else false()
     return (
         select(literal(1))
         .select_from(theirs)
         .join(mine, mine.thread_id == theirs.thread_id)
         .join(own, own.id == mine.account_id)
-        .where(theirs.account_id == account.id, mine.left_at.is_(None), acts_with(actor, now, own))
-        .correlate_except(theirs, mine, own)
+        .join(thread, thread.id == theirs.thread_id)
+        .where(
+            theirs.account_id == account.id,
+            mine.left_at.is_(None),
+            acts_with(actor, now, own),
+            ~is_out,
+        )
+        .correlate_except(theirs, mine, own, thread)
         .exists()
     )
 
@@ -226,25 +295,4 @@ async def bindings_of(
     found: dict[UUID, list[DirectoryBinding]] = defaultdict(list)
     for row in await work.session.scalars(statement):
         found[row.account_id].append(row)
-    return found
-
-
-async def states(work: Work, ids: Collection[UUID]) -> dict[AccountId, tuple[UUID, Account]]:
-    """Return what the chains of these accounts say, verified once more, by the protocol's ids.
-
-    A chain is as long as an account has had devices and keys; only opening a thread and changing
-    its members ask for it, sending never does.
-    """
-    statement = (
-        select(AccountEntry.account_id, AccountEntry.data)
-        .where(AccountEntry.account_id.in_(ids))
-        .order_by(AccountEntry.account_id, AccountEntry.number)
-    )
-    chains: dict[UUID, list[bytes]] = defaultdict(list)
-    for account_id, data in await work.session.execute(statement):
-        chains[account_id].append(data)
-    found = {}
-    for row_id, chain in chains.items():
-        account = Account.replay(chain)
-        found[account.id] = (row_id, account)
     return found

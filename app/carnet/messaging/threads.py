@@ -7,13 +7,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, literal, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, false, func, literal, select, true
 from sqlalchemy.orm import aliased
 
-from carnet.access.facts import RECORDS
-from carnet.access.tables import Block
 from carnet.errors import NotFound
-from carnet.messaging.accounts import acts_with
+from carnet.messaging.accounts import acts_with, shut_out
 from carnet.messaging.tables import (
     ControlEntry,
     EpochWrap,
@@ -26,7 +24,6 @@ from carnet.messaging.tables import (
 )
 from carnet.notifications.queries import recipient_of
 from carnet.people.actor import Actor, Patient, Professional
-from carnet.people.tables import Professional as ProfessionalRow
 from carnet.store.database import Work
 from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate, paginate_many
 from carnet.store.tables import Blob
@@ -56,30 +53,7 @@ def visible_to(actor: Actor, now: datetime, thread: type[Thread] = Thread) -> Co
     )
     if isinstance(actor, Patient):
         return belongs
-    return and_(belongs, ~_shut_out(actor, thread))
-
-
-def _shut_out(actor: Professional, thread: type[Thread]) -> ColumnElement[bool]:
-    """Return whether the patient of a thread has blocked the actor, or where they work."""
-    record = RECORDS.alias()
-    works_at = select(ProfessionalRow.organization_id).where(
-        ProfessionalRow.id == actor.professional_id
-    )
-    return (
-        select(literal(1))
-        .select_from(record)
-        .join(Block, Block.record_id == record.c.id)
-        .where(
-            record.c.person_id == thread.person_id,
-            Block.lifted_at.is_(None),
-            or_(
-                Block.professional_id == actor.professional_id,
-                Block.organization_id == works_at.scalar_subquery(),
-            ),
-        )
-        .correlate_except(record, Block)
-        .exists()
-    )
+    return and_(belongs, ~shut_out(actor, thread.person_id))
 
 
 async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Thread]:
