@@ -185,9 +185,10 @@ class StaleControlHead(Refusal):
 
     code = "STALE_CONTROL_HEAD"
 
-    def __init__(self, *, number: int) -> None:
+    def __init__(self, *, number: int, entries: tuple[object, ...] = ()) -> None:
         super().__init__()
         self.number = number
+        self.entries = entries  # what followed, from the first that the client may not know
 
 
 class StaleSequence(Refusal):
@@ -226,6 +227,16 @@ class QuotaExceeded(Refusal):
     """A limit on size or number is reached."""
 
     code = "QUOTA_EXCEEDED"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        path: tuple[str, ...] = (),
+        until: datetime | None = None,
+    ) -> None:
+        super().__init__(message, path=path)
+        self.until = until  # None where waiting does not help
 
 
 class PayloadTooLarge(Refusal):

@@ -333,9 +333,9 @@ def _signed_at(logs: dict[str, Log], name: str, author: Actor, body: Any) -> byt
     device = author.devices[2] if len(author.devices) > 2 else author.devices[0]
     thread = log.thread
     if count:
-        heads = thread.heads[: int(count)]
+        head = read_control(log.written[int(count) - 1].entry).digest
         epochs = tuple(epoch for epoch in thread.epochs if epoch.entry < int(count))
-        thread = replace(thread, heads=heads, epochs=epochs)
+        thread = replace(thread, number=int(count) - 1, head=head, epochs=epochs)
     at = Log(thread, log.entries, log.written, log.secrets)
     made: ControlBody = body(_rotation(at))
     return at.signed(author, made, device)

@@ -14,16 +14,21 @@ with its code in ``extensions.code`` (see `carnet_graphql.masking`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
 from carnet import errors
+
+if TYPE_CHECKING:
+    from carnet_graphql.messaging_threads import ControlEntry
+
+LazyControlEntry = Annotated["ControlEntry", strawberry.lazy("carnet_graphql.messaging_threads")]
 
 
 @strawberry.enum(description="Why something was refused. Codes are stable.")
@@ -193,12 +198,23 @@ class StaleChain(UserError):
 
 
 @strawberry.type(
-    description="The thread's control log has grown; read `controlEntries` on, then again."
+    description="The thread's control log has grown: take the entries, then make yours anew."
 )
 class StaleControlHead(UserError):
     """See `carnet.errors.StaleControlHead`."""
 
+    rows: strawberry.Private[Sequence[Any]]
     number: int = strawberry.field(description="The number of its newest entry.")
+
+    @strawberry.field(
+        description="What followed what you know, from the beginning, at most 50 entries; read the"
+        " rest from the thread."
+    )
+    def entries(self) -> list[LazyControlEntry]:
+        """Return the entries."""
+        from carnet_graphql.messaging_threads import ControlEntry
+
+        return [ControlEntry.of(row) for row in self.rows]
 
 
 @strawberry.type(description="The device has written more than this.")
@@ -228,6 +244,10 @@ class NotAllowedToOpen(UserError):
 @strawberry.type(description="A limit on size or number is reached.")
 class QuotaExceeded(UserError):
     """See `carnet.errors.QuotaExceeded`."""
+
+    until: datetime | None = strawberry.field(
+        description="When more is taken again; null where waiting does not help."
+    )
 
 
 @strawberry.type(description="The body is larger than allowed.")
@@ -267,9 +287,10 @@ _EXTRAS: dict[type[errors.Refusal], Callable[[Any], dict[str, Any]]] = {
     errors.AccessDenied: lambda error: {"rule": error.rule},
     errors.RecordNotOpen: lambda error: {"opens_at": error.opens_at},
     errors.StaleChain: lambda error: {"number": error.number},
-    errors.StaleControlHead: lambda error: {"number": error.number},
+    errors.StaleControlHead: lambda error: {"number": error.number, "rows": error.entries},
     errors.StaleSequence: lambda error: {"expected": error.expected},
     errors.NotAllowedToOpen: lambda error: {"rule": error.rule},
+    errors.QuotaExceeded: lambda error: {"until": error.until},
 }
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import strawberry
 
+from carnet.errors import RightsChanged
 from carnet.errors import ValidationFailed as ValidationRefusal
 from carnet.messaging import message_actions, thread_actions
 from carnet.messaging.message_actions import Sending
@@ -73,7 +74,10 @@ class SendMessageInput:
     """Input of `sendMessage`."""
 
     envelope: bytes = strawberry.field(description="The envelope.")
-    account_id: bytes = strawberry.field(description="The protocol's id of the sender's account.")
+    account_id: bytes = strawberry.field(
+        description="The protocol's id of the account whose device sends: a member's, or that of"
+        " somebody who writes for one as its delegate or team."
+    )
     device_id: bytes = strawberry.field(description="The protocol's id of the sender's device.")
     sequence: int = strawberry.field(
         description="The device's number of it in the thread: one more than its last."
@@ -83,6 +87,11 @@ class SendMessageInput:
     )
     expires_at: datetime | None = strawberry.field(
         default=None, description="When to erase its body; left out for never."
+    )
+    is_quiet: bool = strawberry.field(
+        default=False,
+        description="Nobody need be told, as of a receipt: it is never unread, and no notification"
+        " goes out. The server learns that much of what it is.",
     )
     idempotency_key: IdempotencyKey = idempotency_key()
 
@@ -195,14 +204,14 @@ def _wraps(given: list[EpochWrapInput]) -> list[GivenWrap]:
 async def _thread(info: Info, key: UUID) -> Thread:
     found = await load_node(info.context, Thread, key)
     if found is None:
-        raise LookupError("a thread that was just changed is not visible")
+        raise RightsChanged()
     return found
 
 
 async def _message(info: Info, key: UUID) -> Message:
     found = await load_node(info.context, Message, key)
     if found is None:
-        raise LookupError("a message that was just changed is not visible")
+        raise RightsChanged()
     return found
 
 
@@ -254,6 +263,7 @@ class MessagingThreadMutation:
             input.sequence,
             tuple(input.blob_ids),
             input.expires_at,
+            input.is_quiet,
         )
 
         async def act(work: Work) -> UUID:

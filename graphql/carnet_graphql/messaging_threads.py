@@ -9,6 +9,7 @@ from uuid import UUID
 import strawberry
 from strawberry import UNSET
 
+from carnet.errors import ValidationFailed
 from carnet.messaging import tables, threads
 from carnet_graphql.connection import (
     After,
@@ -26,6 +27,14 @@ from carnet_graphql.scalars import URL
 
 ThreadState = tables.ThreadState
 strawberry.enum(ThreadState, description="Whether something can be written.")
+MOST_EPOCHS = 1000  # whose wraps are given at once: 166 bytes for each account
+
+AfterNumber = Annotated[
+    int | None,
+    strawberry.argument(description="Only what has a higher number: what you know already."),
+]
+AfterEpoch = Annotated[int, strawberry.argument(description="Only of later epochs.")]
+Epochs = Annotated[int, strawberry.argument(description="Of how many epochs: 1 to 1000.")]
 ThreadRole = tables.ThreadRole
 strawberry.enum(ThreadRole, description="What a member is in a thread, as its control log says.")
 
@@ -109,7 +118,22 @@ class Message(Node):
         """Return the device."""
         return self.row.device_id
 
-    @strawberry.field(description="The account that sent it.")
+    @strawberry.field(description="The device's number of it in the thread, as the sender said.")
+    def sequence(self) -> int:
+        """Return the sequence."""
+        return self.row.sequence
+
+    @strawberry.field(
+        description="Whether its sender said that nobody need be told of it, as of a receipt."
+    )
+    def is_quiet(self) -> bool:
+        """Tell whether it is quiet."""
+        return self.row.is_quiet
+
+    @strawberry.field(
+        description="The account whose device sent it; for a member whose delegate or team it"
+        " belongs to, where it is none itself."
+    )
     async def sender(self, info: Info) -> MessagingAccount | None:
         """Return the account."""
         return await load_node(info.context, MessagingAccount, self.row.account_id)
@@ -202,10 +226,22 @@ class Thread(Node):
             for member, account in rows
         ]
 
-    @strawberry.field(description="The secrets of its epochs, sealed for accounts of yours.")
-    async def wraps(self, info: Info) -> list[EpochWrap]:
+    @strawberry.field(description="Up to which message you have read it; 0 for none.")
+    async def read_to(self, info: Info) -> int:
+        """Return the number."""
+        return await info.context.load(threads.read_to, self.key) or 0
+
+    @strawberry.field(
+        description="The secrets of its epochs, sealed for the accounts through which you take"
+        " part."
+    )
+    async def wraps(
+        self, info: Info, after_epoch: AfterEpoch = 0, first: Epochs = 200
+    ) -> list[EpochWrap]:
         """Return the wraps."""
-        rows = await info.context.load(threads.wraps_of, self.key) or []
+        if not 1 <= first <= MOST_EPOCHS or after_epoch < 0:
+            raise ValidationFailed(f"first is from 1 to {MOST_EPOCHS}.", path=("first",))
+        rows = await info.context.load(threads.wraps_of, self.key, after_epoch, first) or []
         return [
             EpochWrap(account_id=account_id, epoch=row.epoch, wrap=row.data)
             for row, account_id in rows
@@ -215,6 +251,7 @@ class Thread(Node):
     async def control_entries(
         self,
         info: Info,
+        after_number: AfterNumber = None,
         first: First = UNSET,
         after: After = UNSET,
         last: Last = UNSET,
@@ -229,12 +266,17 @@ class Thread(Node):
             pages=threads.control_pages,
             counts=threads.control_counts,
             order=threads.OLDEST_CONTROL,
+            arguments=(after_number,),
         )
 
-    @strawberry.field(description="Its messages, in the order of their arrival.")
+    @strawberry.field(
+        description="Its messages, in the order of their arrival: those of the epochs that you may"
+        " read."
+    )
     async def messages(
         self,
         info: Info,
+        after_number: AfterNumber = None,
         first: First = UNSET,
         after: After = UNSET,
         last: Last = UNSET,
@@ -249,6 +291,7 @@ class Thread(Node):
             pages=threads.message_pages,
             counts=threads.message_counts,
             order=threads.OLDEST_MESSAGE,
+            arguments=(after_number,),
         )
 
 

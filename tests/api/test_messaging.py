@@ -6,17 +6,19 @@ from uuid import uuid4
 
 import pytest
 import world
-from correspondents import NOW, accounts, take
-from writing import Correspondent, now
+from correspondents import NOW, Person, accounts, take
+from writing import NO_CHECKPOINT, POLICY, Correspondent, now
 
 from carnet.people.actor import Patient, Professional
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
+from carnet_crypto.chain import AccountKind, RosterRole
 from carnet_crypto.control import RemovalReason, Role
 from carnet_crypto.encoding import from_base64url, to_base64url
-from carnet_crypto.secret import conversation
+from carnet_crypto.secret import conversation, identity
 from carnet_crypto.secret.content import Text
 from carnet_crypto.secret.happenings import Shown
+from carnet_crypto.secret.messages import seal
 from carnet_crypto.secret.transcript import Transcript
 
 THREADS = """{ viewer {
@@ -189,13 +191,15 @@ async def test_members_change_and_the_log_is_compared(
 
 async def test_what_does_not_hold_is_refused(doctor: Correspondent, patient: Correspondent) -> None:
     written = doctor.opening((patient, Role.MEMBER))
-    spoilt = conversation.Written(written.entry[:-1] + b"\x00", written.wraps)
+    spoilt = conversation.Written(
+        written.entry[:-1] + bytes([written.entry[-1] ^ 1]), written.wraps
+    )
     assert (await doctor.open_thread(spoilt))["code"] == "VALIDATION_FAILED"
     fewer = conversation.Written(written.entry, written.wraps[:1])
     assert (await doctor.open_thread(fewer))["code"] == "VALIDATION_FAILED"
     old = conversation.create(
         doctor.me.writer(NOW),
-        views_policy(),
+        POLICY,
         [(doctor.me.account, Role.MANAGER), (patient.me.account, Role.MEMBER)],
     )
     assert (await doctor.open_thread(old))["code"] == "VALIDATION_FAILED"
@@ -206,12 +210,6 @@ async def test_what_does_not_hold_is_refused(doctor: Correspondent, patient: Cor
         assert (await doctor.send(bad, sequence))["code"] == "VALIDATION_FAILED"
     assert (await doctor.send(envelope, sequence, [uuid4()]))["code"] == "NOT_FOUND"
     assert (await doctor.send(envelope, sequence))["sent"]["number"] == 1
-
-
-def views_policy():
-    from writing import POLICY
-
-    return POLICY
 
 
 async def test_a_body_is_erased_and_its_place_stays(
@@ -336,3 +334,50 @@ async def test_devices_of_one_person_leave_each_other_messages(
     found = (await doctor.ask(query))["pairingMessages"]
     assert [each["message"] for each in found] == said[1:]
     assert (await patient.ask(query))["pairingMessages"] == []
+
+
+async def test_somebody_of_a_team_writes_for_it_with_their_own_device(
+    database: Database, blobs: BlobStore, patient: Correspondent
+) -> None:
+    actor = await world.professional(database, organization_id=await world.organization(database))
+    assert isinstance(patient.actor, Patient)
+    await world.care_team(database, patient.actor, actor)
+    nurse = Correspondent(database, blobs, actor)
+    for each in (patient, nurse):
+        await each.enrol()
+    team = Correspondent(database, blobs, actor)
+    team.me = Person.enrol(kind=AccountKind.TEAM, at=now())
+    newest = team.me.newest
+    assert newest is not None
+    team.me.extend(
+        identity.set_roster(
+            team.me.account,
+            team.me.root,
+            newest,
+            [(nurse.me.account, RosterRole.MEMBER)],
+            now(),
+            team.me.entropy,
+        )
+    )
+    made = await team.enrol(team="Wound care")
+    assert made["__typename"] == "CreateMessagingAccountSuccess", made
+    members = [(team.me.account, Role.MANAGER), (patient.me.account, Role.MEMBER)]
+    known = accounts(team.me, patient.me, nurse.me)
+    written = conversation.create(nurse.writer(), POLICY, members)
+    opened = await nurse.open_thread(written)
+    assert opened["__typename"] == "OpenThreadSuccess", opened
+    aeks = identity.open_delegated(team.me.account, nurse.me.id, nurse.me.aeks)
+    views = {}
+    for reader, id_, keys in ((nurse, team.me.id, aeks), (patient, patient.me.id, None)):
+        view = Transcript(id_, author=reader.me.id)
+        thread = view.take_control(written.entry, nurse.me.account, accounts=known)
+        (wrap,) = [w.wrap for w in written.wraps if w.account == id_]
+        view.secrets[1] = conversation.open_wrap(wrap, thread, 1, id_, keys or patient.me.aeks)
+        views[reader] = view
+    said = Text("for the team", on_behalf_of=team.me.id)
+    draft = views[nurse].draft(nurse.me.devices[0].id, said, NO_CHECKPOINT, now())
+    envelope, _ = seal(draft, views[nurse].secrets[1], nurse.me.devices[0], nurse.me.entropy)
+    sent = await nurse.send(envelope, draft.sequence)
+    assert sent["__typename"] == "SendMessageSuccess", sent
+    (shown,) = views[patient].take_message(1, envelope, known)
+    assert isinstance(shown, Shown) and shown.content == said

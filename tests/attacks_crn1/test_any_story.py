@@ -35,6 +35,7 @@ MOST_DEVICES = 7
 ENROLLED = [Person.enrol(seeded(400 + number)) for number in range(4)]
 
 picks = st.integers(0, 10**6)
+several = st.lists(picks, min_size=1, max_size=5)
 
 
 @dataclass
@@ -122,10 +123,51 @@ class AnyStory(RuleBasedStateMachine):
         if named is None or len(named.header.heads) < MOST_HEADS:
             self.seen_by_author[number] = heads
 
-    @rule(pick=picks)
-    def say(self, pick: int) -> None:
+    def _say(self, client: HonestClient) -> None:
         self.words += 1
-        self._send(self._client(pick), Text(f"words {self.words}"))
+        self._send(client, Text(f"words {self.words}"))
+
+    @rule(who=several)
+    def talk(self, who: list[int]) -> None:
+        for pick in who:
+            self._say(self._client(pick))
+
+    @rule(who=several, losers=several)
+    def talk_over_a_bad_line(self, who: list[int], losers: list[int]) -> None:
+        """Somebody who does not get all that is said answers what they got."""
+        for pick, loser in zip(who, losers, strict=False):
+            before = len(self.log.envelopes)
+            self._say(self._client(pick))
+            network = self.networks[self._client(loser)]
+            network.lost |= set(range(before + 1, len(self.log.envelopes) + 1))
+            network.disorder = loser
+            self._say(self._client(loser))
+
+    @rule(who=several, seed=picks)
+    def talk_at_once(self, who: list[int], seed: int) -> None:
+        """Several write before anybody reads."""
+        writers = {self._client(pick) for pick in who}
+        for client in writers:
+            self._try(client.look)
+            self._try(client.read, self.thread)
+            self.networks[client].lost |= set(range(len(self.log.envelopes) + 1, 10_000))
+        for client in sorted(writers, key=lambda each: each.keys.id):
+            self._say(client)
+        for client in writers:
+            self.networks[client].lost -= set(range(1, 10_000))
+            self.networks[client].disorder = seed
+
+    @rule(who=several)
+    def all_read(self, who: list[int]) -> None:
+        for pick in who:
+            self._again(self._client(pick))
+
+    def _again(self, client: HonestClient) -> None:
+        """Let a client be given what was kept back, and all once more."""
+        self.networks[client].lost.clear()
+        if self.thread in client.rooms:
+            client.rooms[self.thread].cursor = 0
+        self._try(client.read, self.thread)
 
     @rule(pick=picks, which=picks)
     def change_words(self, pick: int, which: int) -> None:
@@ -140,17 +182,9 @@ class AnyStory(RuleBasedStateMachine):
         seen = Receipt(tuple(Seen(*each) for each in room.view.seen() if each[1]))
         self._send(client, (edit, taken, seen)[which % 3])
 
-    @rule(pick=picks)
-    def read(self, pick: int) -> None:
-        self._try(self._client(pick).read, self.thread)
-
-    @rule(pick=picks)
-    def rotate(self, pick: int) -> None:
-        self._try(self._client(pick).rotate, self.thread)
-
     @rule(pick=picks, history=st.integers(1, 4) | st.just(2**32 - 1))
     def join(self, pick: int, history: int) -> None:
-        who = self._client(pick)
+        who = self._client(2 + pick % 2)
         if who.own not in self.members():
             self._try(self._manager().read, self.thread)
             self._try(self._manager().add, self.thread, who.own, history)
@@ -158,18 +192,18 @@ class AnyStory(RuleBasedStateMachine):
     @rule(pick=picks)
     def remove(self, pick: int) -> None:
         self._try(self._manager().read, self.thread)
-        self._try(self._manager().remove, self.thread, self._client(pick).own)
+        self._try(self._manager().remove, self.thread, self._client(2 + pick % 2).own)
 
     @rule(pick=picks)
     def leave(self, pick: int) -> None:
-        who = self._client(pick)
+        who = self._client(2 + pick % 2)
         if who.own != self._manager().own:
             self._try(who.read, self.thread)
             self._try(who.leave, self.thread)
 
     @rule(pick=picks, again=picks)
     def close(self, pick: int, again: int) -> None:
-        if pick % 20 == 0 and again % 3 == 0:
+        if pick % 20 == 1 and again % 3 == 1:
             self._try(self._manager().read, self.thread)
             self._try(self._manager().close, self.thread)
 
@@ -238,6 +272,10 @@ class AnyStory(RuleBasedStateMachine):
     def keep_control_back(self, pick: int, back: int) -> None:
         client = self._client(pick)
         self.networks[client].control_at_most = max(1, len(self.log.posted) - back)
+        self._say(client)
+        self._try(self._manager().rotate, self.thread)
+        self._say(client)
+        self.networks[client].control_at_most = 10**6
 
     @rule(pick=picks, number=picks)
     def replay(self, pick: int, number: int) -> None:

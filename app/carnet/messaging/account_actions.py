@@ -23,6 +23,7 @@ from carnet.errors import (
     ValidationFailed,
 )
 from carnet.messaging import directory, owners
+from carnet.messaging.account_index import index
 from carnet.messaging.accounts import require_own
 from carnet.messaging.chains import state
 from carnet.messaging.owners import Owned, Owner
@@ -32,7 +33,6 @@ from carnet.messaging.tables import (
     DirectoryBinding,
     MessagingAccount,
     MessagingAccountKind,
-    MessagingDevice,
 )
 from carnet.notifications.tables import NotificationKind
 from carnet.people.actor import Actor
@@ -48,7 +48,6 @@ MOST_ENTRIES = 1000  # of one chain
 MOST_AT_ONCE = 20  # entries in one call
 MOST_BEGUN = 5  # accounts of one owner in BEGUN_WINDOW: the log keeps a leaf of each entry for ever
 BEGUN_WINDOW = timedelta(days=1)
-NO_END = datetime(9999, 12, 31, tzinfo=UTC)  # a device's end that no calendar has
 _KINDS = {
     MessagingAccountKind.PERSON: AccountKind.PERSON,
     MessagingAccountKind.PROFESSIONAL: AccountKind.PERSON,
@@ -81,7 +80,7 @@ async def create(
         await tell_owner(work, row, NotificationKind.ACCOUNT_REPLACED)
     elif row.person_id is not None and behalf(actor, row.person_id):
         await tell_owner(work, row, NotificationKind.DEVICE_ADDED)
-    await _index_devices(work, row.id, account)
+    await index(work, row.id, account)
     newest = select(func.max(DirectoryBinding.version)).where(DirectoryBinding.label == row.label)
     version = (await work.session.scalar(newest) or 0) + 1
     bound = directory.bind(signer, origin, owned.kind, label, version, account.id, work.now)
@@ -132,7 +131,7 @@ async def append(
     await note(actor, work, row, JournalAction.CHANGE_MESSAGING_KEYS)
     for kind in _news(before, account):
         await tell_owner(work, row, kind)
-    await _index_devices(work, row.id, account)
+    await index(work, row.id, account)
     await _log(work, signer, row, added)
     return row.id
 
@@ -247,33 +246,3 @@ async def _log(
     ]
     await work.session.execute(insert(AccountEntry), rows)
     return first
-
-
-def _moment(milliseconds: int) -> datetime:
-    """Return a moment of the protocol, whose time goes on after the last year of a calendar."""
-    most = int(NO_END.timestamp()) * 1000
-    return datetime.fromtimestamp(min(milliseconds, most) / 1000, UTC)
-
-
-async def _index_devices(work: Work, row_id: UUID, account: Account) -> None:
-    """Keep what a send is checked against."""
-    rows = [
-        {
-            "account_id": row_id,
-            "device_id": bytes(device.id),
-            "not_after": _moment(device.not_after) if device.not_after else None,
-            "revoked_at": work.now if device.revoked_in is not None else None,
-        }
-        for device in account.devices.values()
-    ]
-    if not rows:
-        return
-    statement = upsert(MessagingDevice)
-    kept = func.coalesce(MessagingDevice.revoked_at, statement.excluded.revoked_at)
-    await work.session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[MessagingDevice.account_id, MessagingDevice.device_id],
-            set_={"revoked_at": kept},
-        ),
-        rows,
-    )

@@ -25,7 +25,7 @@ from sqlalchemy.orm import aliased
 
 from carnet.access.facts import RECORDS
 from carnet.access.filters import delegated, record_visible
-from carnet.access.tables import Block, Delegation, DelegationScope
+from carnet.access.tables import Delegation, DelegationScope
 from carnet.errors import NotFound
 from carnet.messaging.tables import (
     AccountEntry,
@@ -35,6 +35,7 @@ from carnet.messaging.tables import (
     Thread,
     ThreadMember,
 )
+from carnet.messaging.taking_part import visible_to as thread_visible
 from carnet.notifications.queries import recipient_of
 from carnet.people.actor import Actor, Anonymous, Patient, Professional
 from carnet.people.tables import Organization
@@ -109,48 +110,17 @@ def _acts_for(
     )
 
 
-def shut_out(actor: Professional, person_id: SQLColumnExpression[Any]) -> ColumnElement[bool]:
-    """Return whether a patient has blocked the actor, or where they work."""
-    record = RECORDS.alias()
-    works_at = select(ProfessionalRow.organization_id).where(
-        ProfessionalRow.id == actor.professional_id
-    )
-    return (
-        select(literal(1))
-        .select_from(record)
-        .join(Block, Block.record_id == record.c.id)
-        .where(
-            record.c.person_id == person_id,
-            Block.lifted_at.is_(None),
-            or_(
-                Block.professional_id == actor.professional_id,
-                Block.organization_id == works_at.scalar_subquery(),
-            ),
-        )
-        .correlate_except(record, Block)
-        .exists()
-    )
-
-
 def _shares_thread(
     actor: Actor, now: datetime, account: type[MessagingAccount]
 ) -> ColumnElement[bool]:
-    own, thread = aliased(MessagingAccount), aliased(Thread)
-    mine, theirs = aliased(ThreadMember), aliased(ThreadMember)
-    is_out = shut_out(actor, thread.person_id) if isinstance(actor, Professional) else false()
+    """Return whether the account is, or was, in a thread that the actor takes part in."""
+    member, thread = aliased(ThreadMember), aliased(Thread)
     return (
         select(literal(1))
-        .select_from(theirs)
-        .join(mine, mine.thread_id == theirs.thread_id)
-        .join(own, own.id == mine.account_id)
-        .join(thread, thread.id == theirs.thread_id)
-        .where(
-            theirs.account_id == account.id,
-            mine.left_at.is_(None),
-            acts_with(actor, now, own),
-            ~is_out,
-        )
-        .correlate_except(theirs, mine, own, thread)
+        .select_from(member)
+        .join(thread, thread.id == member.thread_id)
+        .where(member.account_id == account.id, thread_visible(actor, now, thread))
+        .correlate_except(member, thread)
         .exists()
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, any_, exists, func, literal, or_, select
@@ -17,6 +18,7 @@ from carnet.messaging.tables import (
     MessagingAccount,
     MessagingAccountKind,
     Thread,
+    ThreadMember,
 )
 from carnet.people.actor import Actor, Professional
 from carnet.people.tables import Professional as ProfessionalRow
@@ -26,19 +28,19 @@ from carnet.store.database import Work
 async def about(
     actor: Actor,
     work: Work,
-    patient: MessagingAccount | None,
+    person_id: UUID | None,
     accounts: Collection[MessagingAccount],
 ) -> Facts:
     """Return the facts about a thread of these accounts with this patient, or with none."""
-    if patient is None or patient.person_id is None:
+    if person_id is None:
         return Facts()
     professionals = [row for row in accounts if row.kind is not MessagingAccountKind.PERSON]
-    persons = [row for row in accounts if row.person_id not in (None, patient.person_id)]
+    persons = [row for row in accounts if row.person_id not in (None, person_id)]
     return Facts(
-        guardians=await _guardians(work, patient.person_id, persons),
-        reachable=await _reachable(actor, work, patient.person_id, professionals),
-        blocked=await blocked(work, patient.person_id, professionals),
-        **await _history(work, patient.person_id, professionals),
+        guardians=await _guardians(work, person_id, persons),
+        reachable=await _reachable(actor, work, person_id, professionals),
+        blocked=await blocked(work, person_id, professionals),
+        **await _history(work, person_id, professionals),
     )
 
 
@@ -107,6 +109,29 @@ async def blocked(
     return set(await work.session.scalars(statement))
 
 
+async def _written_for(
+    work: Work, person_id: UUID, professionals: Collection[MessagingAccount]
+) -> dict[UUID, datetime]:
+    """Return when professionals last wrote for an organization or team: with their own devices."""
+    shared = [row.id for row in professionals if row.organization_id is not None]
+    if not shared:
+        return {}
+    author = aliased(MessagingAccount)
+    statement = (
+        select(ThreadMember.account_id, func.max(Message.received_at))
+        .join(Thread, Thread.id == ThreadMember.thread_id)
+        .join(Message, Message.thread_id == Thread.id)
+        .join(author, author.id == Message.account_id)
+        .where(
+            Thread.person_id == person_id,
+            ThreadMember.account_id.in_(shared),
+            author.kind != MessagingAccountKind.PERSON,
+        )
+        .group_by(ThreadMember.account_id)
+    )
+    return {id_: at for id_, at in await work.session.execute(statement)}
+
+
 async def _history(
     work: Work, person_id: UUID, professionals: Collection[MessagingAccount]
 ) -> dict[str, set[UUID]]:
@@ -115,12 +140,13 @@ async def _history(
     if not ids:
         return {"wrote": set(), "ended": set()}
     written = (
-        select(Message.account_id, func.max(Message.received_at))
+        select(Message.member_id, func.max(Message.received_at))
         .join(Thread, Thread.id == Message.thread_id)
-        .where(Thread.person_id == person_id, Message.account_id.in_(ids))
-        .group_by(Message.account_id)
+        .where(Thread.person_id == person_id, Message.member_id.in_(ids))
+        .group_by(Message.member_id)
     )
     last = {id_: at for id_, at in await work.session.execute(written)}
+    last |= await _written_for(work, person_id, professionals)
     closed = (
         select(Thread.closed_by, func.max(Thread.closed_at))
         .where(Thread.person_id == person_id, Thread.closed_by.in_(ids))

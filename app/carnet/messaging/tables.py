@@ -153,6 +153,22 @@ class MessagingDevice(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class MessagingMandate(Base):
+    """Who may write for an account, as its chain says: somebody of its roster, or a delegate."""
+
+    __tablename__ = "messaging_mandates"
+    __table_args__ = (Index("ix_messaging_mandates_who", "who"),)
+
+    account_id: Mapped[UUID] = mapped_column(
+        ForeignKey("messaging_accounts.id", ondelete="CASCADE"), primary_key=True
+    )
+    who: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)  # the protocol's id
+    is_delegation: Mapped[bool] = mapped_column(primary_key=True)
+    may_write: Mapped[bool]
+    not_before: Mapped[datetime | None]
+    not_after: Mapped[datetime | None]
+
+
 class RecoveryBackup(Base):
     """What only a recovery code opens. The chain holds its digest."""
 
@@ -190,7 +206,12 @@ class PairingMessage(Base):
 
 
 class Thread(Base):
-    """A thread, as its control log says it is now."""
+    """A thread, as its control log says it is now.
+
+    ``creator``, ``context``, ``policy``, ``control_head``, ``controlled_at`` (milliseconds since
+    1970) and the columns of the epoch are what the protocol's thread is built from again, so that a
+    further entry replays nothing.
+    """
 
     __tablename__ = "messaging_threads"
     __table_args__ = (
@@ -202,9 +223,15 @@ class Thread(Base):
     thread_id: Mapped[bytes] = mapped_column(LargeBinary)
     state: Mapped[ThreadState] = mapped_column(enum_column(ThreadState))
     person_id: Mapped[UUID | None] = mapped_column(ForeignKey("persons.id", ondelete="CASCADE"))
+    creator: Mapped[bytes] = mapped_column(LargeBinary)  # the protocol's id of the account
+    context: Mapped[bytes] = mapped_column(LargeBinary)
+    policy: Mapped[bytes] = mapped_column(LargeBinary)
+    is_delegation_allowed: Mapped[bool]
     control_number: Mapped[int]
     control_head: Mapped[bytes] = mapped_column(LargeBinary)
+    controlled_at: Mapped[int] = mapped_column(BigInteger)
     epoch: Mapped[int]
+    epoch_entry: Mapped[int]  # number of the entry that began it
     epoch_messages: Mapped[int] = mapped_column(server_default=text("0"))
     has_left: Mapped[bool] = mapped_column(server_default=text("false"))
     last_number: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
@@ -228,9 +255,23 @@ class ThreadMember(Base):
         ForeignKey("messaging_accounts.id", ondelete="CASCADE"), primary_key=True
     )
     role: Mapped[ThreadRole] = mapped_column(enum_column(ThreadRole))
-    read_to: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    joined_in: Mapped[int]  # number of the entry
+    history_from: Mapped[int] = mapped_column(BigInteger)  # first epoch they may read
     joined_at: Mapped[datetime]
     left_at: Mapped[datetime | None]
+
+
+class ThreadReader(Base):
+    """How far a person or professional has read a thread, and up to where they were told of it."""
+
+    __tablename__ = "messaging_readers"
+
+    thread_id: Mapped[UUID] = mapped_column(
+        ForeignKey("messaging_threads.id", ondelete="CASCADE"), primary_key=True
+    )
+    reader_id: Mapped[UUID] = mapped_column(primary_key=True)
+    read_to: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    told_to: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
 
 class ControlEntry(Base):
@@ -244,6 +285,7 @@ class ControlEntry(Base):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     id: Mapped[UUID]
     account_id: Mapped[UUID]  # the author's row
+    epoch: Mapped[int]  # the newest once it is written
     data: Mapped[bytes] = mapped_column(LargeBinary)
     at: Mapped[datetime]
 
@@ -264,25 +306,36 @@ class EpochWrap(Base):
 
 
 class Message(Base):
-    """An envelope. ``body`` goes when it is erased; ``head`` stays, and stays verifiable."""
+    """An envelope. ``body`` goes when it is erased; ``head`` stays, and stays verifiable.
+
+    Its id is the first half of the envelope's name, so that one envelope is one message, however
+    often it is sent. ``account_id`` is whose device sent it, ``sender_id`` the person or
+    professional who was signed in. ``is_quiet``: nobody is told of it, and it is never unread.
+    """
 
     __tablename__ = "messaging_messages"
     __table_args__ = (
         UniqueConstraint("thread_id", "number"),
-        UniqueConstraint("thread_id", "name"),
         UniqueConstraint("thread_id", "device_id", "sequence"),
-        Index("ix_messaging_messages_expires_at", "expires_at"),
+        Index(
+            "ix_messaging_messages_expires_at",
+            "expires_at",
+            postgresql_where=text("expires_at IS NOT NULL AND erased_at IS NULL"),
+        ),
     )
 
     id: Mapped[Id]
     thread_id: Mapped[UUID] = mapped_column(ForeignKey("messaging_threads.id", ondelete="CASCADE"))
     number: Mapped[int] = mapped_column(BigInteger)
-    name: Mapped[bytes] = mapped_column(LargeBinary)  # `Envelope.name`
+    epoch: Mapped[int]
     account_id: Mapped[UUID]  # the sender's row
+    member_id: Mapped[UUID]  # the row of the member it was written for: mostly the same
+    sender_id: Mapped[UUID]
     device_id: Mapped[bytes] = mapped_column(LargeBinary)
     sequence: Mapped[int] = mapped_column(BigInteger)
     head: Mapped[bytes] = mapped_column(LargeBinary)
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    is_quiet: Mapped[bool]
     received_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     erased_at: Mapped[datetime | None]
@@ -313,3 +366,5 @@ class MessagingUsage(Base):
     threads: Mapped[int] = mapped_column(server_default=text("0"))
     messages: Mapped[int] = mapped_column(server_default=text("0"))
     bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    minute: Mapped[int] = mapped_column(server_default=text("0"))  # of the day, the last one
+    minute_messages: Mapped[int] = mapped_column(server_default=text("0"))  # in it

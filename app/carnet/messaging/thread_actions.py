@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from carnet.errors import (
@@ -20,12 +20,13 @@ from carnet.errors import (
 )
 from carnet.messaging import facts
 from carnet.messaging.account_actions import CLOCK_SKEW
-from carnet.messaging.accounts import require_own, visible_to
+from carnet.messaging.accounts import acts_with, require_own, visible_to
 from carnet.messaging.chains import states
-from carnet.messaging.rules import Party, composition, opening
+from carnet.messaging.rules import Party, joining, opening
 from carnet.messaging.tables import (
     ControlEntry,
     EpochWrap,
+    Message,
     MessagingAccount,
     Thread,
     ThreadMember,
@@ -33,7 +34,8 @@ from carnet.messaging.tables import (
     ThreadState,
 )
 from carnet.messaging.telling import ThreadEventKind, tell
-from carnet.messaging.threads import require
+from carnet.messaging.thread_log import columns_of, rebuild
+from carnet.messaging.threads import locked, log_after
 from carnet.messaging.usage import count
 from carnet.people.actor import Actor
 from carnet.store.database import Work
@@ -43,6 +45,8 @@ from carnet_crypto.control import (
 )
 from carnet_crypto.control import (
     Create,
+    Leave,
+    Rotation,
     Wrap,
     WrapFor,
     read_control,
@@ -80,39 +84,38 @@ async def open_thread(actor: Actor, work: Work, data: bytes, wraps: Sequence[Giv
         raise ValidationFailed("A thread begins with CREATE.", path=("entry",))
     author = await require_own(actor, work, bytes(entry.author))
     members = [joined.account for joined in entry.body.members]
-    rows = await _rows(actor, work, members)
+    rows = await _rows(actor, work, {*members, entry.author})
     accounts = await _accounts(work, rows.values())
     try:
-        thread = ThreadLog.begin(data, accounts[entry.author])
+        thread = ThreadLog.begin(data, accounts[entry.author], represented=list(accounts.values()))
         check_keys(entry.body.rotation, accounts)
+        _check_recipients(entry.body.rotation, thread, accounts, work.now)
         check_wraps(entry.body.rotation, _own_wraps(wraps))
     except ProtocolError as error:
         raise _refusal(error) from None
-    parties = [
-        Party(rows[m.account].id, rows[m.account].kind, ThreadRole[m.role.name])
-        for m in thread.members.values()
-    ]
+    if any(wrap.epoch is not None for wrap in wraps):
+        raise ValidationFailed("A new thread has no older epochs.", path=("wraps",))
+    parties = _parties(thread, rows)
     patient = _patient(parties, rows.values())
-    known = await facts.about(actor, work, patient, list(rows.values()))
-    opener = next(party for party in parties if party.account == author.id)
+    person_id = patient.person_id if patient else None
+    known = await facts.about(actor, work, person_id, list(rows.values()))
+    standing = await _standing(actor, work, author, parties)
+    opener = next(party for party in parties if party.account == standing)
     is_allowed, rule = opening(parties, opener, known)
     if not is_allowed:
         raise NotAllowedToOpen(rule)
     taken = select(Thread.id).where(Thread.thread_id == bytes(thread.id))
     if await work.session.scalar(taken) is not None:
         raise Conflict("The thread is there already.")
-    await count(work, author.id, threads=1)
+    await count(work, standing, threads=1)
     row = Thread(
         id=work.new_id(),
         thread_id=bytes(thread.id),
         state=ThreadState.OPEN,
-        person_id=patient.person_id if patient else None,
-        control_number=0,
-        control_head=bytes(thread.head),
-        epoch=1,
-        retention_days=thread.policy.retention_days,
+        person_id=person_id,
         created_at=work.now,
         last_activity_at=work.now,
+        **columns_of(thread),
     )
     work.session.add(row)
     await work.session.flush()
@@ -127,82 +130,87 @@ async def append_control(
     """Add the next entry to a thread's control log.
 
     Raises:
-        NotFound: the thread is not the actor's to see.
+        NotFound: the thread is not the actor's to see, or somebody new is not.
         StaleControlHead: the log has grown.
         ThreadClosed: nothing more is written in it.
         ValidationFailed: the entry or a wrap does not hold.
         NotAllowedToOpen: the rules refuse a thread with these members.
     """
-    row = await require(actor, work, thread_id)
-    row = (
-        await work.session.scalars(
-            select(Thread)
-            .where(Thread.id == row.id)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
-    ).one()
     entry = _read(data, work.now)
+    row = await locked(actor, work, thread_id)
     author = await require_own(actor, work, bytes(entry.author))
     if row.state is ThreadState.CLOSED:
         raise ThreadClosed()
     if entry.number != row.control_number + 1 or bytes(entry.link) != row.control_head:
-        raise StaleControlHead(number=row.control_number)
-    log = list(
-        await work.session.scalars(
-            select(ControlEntry.data)
-            .where(ControlEntry.thread_id == row.id)
-            .order_by(ControlEntry.number)
-        )
-    )
-    if len(log) >= MOST_CONTROL_ENTRIES:
+        await _refuse_stale(work, row, entry)
+    if row.control_number + 1 >= MOST_CONTROL_ENTRIES:
         raise ValidationFailed("The thread's log is full; open another.", path=("entry",))
     rotation = entry.rotation
-    ids = {read_control(each).author for each in log} | {entry.author}
-    ids |= {member.account for member in rotation.members} if rotation else set()
-    standing = select(MessagingAccount.account_id).join(
-        ThreadMember, ThreadMember.account_id == MessagingAccount.id
-    )
-    members = standing.where(ThreadMember.thread_id == row.id, ThreadMember.left_at.is_(None))
-    ids |= {AccountId(id_) for id_ in await work.session.scalars(members)}
-    rows = await _rows(actor, work, ids, row.id)
-    accounts = await _accounts(work, rows.values())
     try:
-        before = _replay(log, accounts)
-        thread = before.extend(data, accounts[entry.author])
+        before = await rebuild(work, row)
+        ids = {entry.author, *before.members}
+        ids |= {member.account for member in rotation.members} if rotation else set()
+        rows = await _rows(actor, work, ids, row.id)
+        asked = ids if rotation or entry.author not in before.members else {entry.author}
+        accounts = await _accounts(work, [rows[id_] for id_ in asked])
+        thread = before.extend(data, accounts[entry.author], represented=list(accounts.values()))
         if rotation is not None:
             check_keys(rotation, accounts)
+            _check_recipients(rotation, thread, accounts, work.now)
             check_wraps(rotation, _own_wraps(wraps))
         elif any(wrap.epoch is None for wrap in wraps):
             raise Refused(Reason.INCOMPLETE_WRAPS)
     except ProtocolError as error:
         raise _refusal(error) from None
     _check_history(wraps, before, thread)
-    joined = set(thread.members) - set(before.members)
-    if joined:
-        await _check_composition(actor, work, thread, rows, before)
+    standing = await _standing(actor, work, author, _parties(before, rows))
+    is_leaving = isinstance(entry.body, Leave)
+    person_id = await _check_company(
+        actor, work, row, before, thread, rows, standing, is_leaving=is_leaving
+    )
+    closing = {"state": ThreadState.CLOSED, "closed_at": work.now, "closed_by": standing}
     await work.session.execute(
         update(Thread)
         .where(Thread.id == row.id)
         .values(
-            control_number=thread.number,
-            control_head=bytes(thread.head),
-            epoch=thread.epoch.number,
+            **columns_of(thread),
+            person_id=person_id,
             epoch_messages=0 if rotation else Thread.epoch_messages,
-            has_left=thread.has_left,
-            retention_days=thread.policy.retention_days,
             last_activity_at=work.now,
-            **(
-                {"state": ThreadState.CLOSED, "closed_at": work.now, "closed_by": author.id}
-                if thread.is_closed
-                else {}
-            ),
+            **(closing if thread.is_closed else {}),
         )
     )
     await _set_members(work, row.id, thread, rows)
+    if thread.policy.retention_days and thread.policy != before.policy:
+        await shorten(work, row.id, thread.policy.retention_days)
     epoch = thread.epoch.number
     await _keep(work, row.id, thread.number, author.id, data, epoch, wraps, rows)
     return row.id
+
+
+async def _refuse_stale(work: Work, row: Thread, entry: SignedEntry) -> None:
+    """Say what the log has that the client does not know.
+
+    Raises:
+        StaleControlHead: with what follows the last entry that both can know.
+    """
+    known = min(entry.number - 1, row.control_number)
+    if entry.number > row.control_number or known == row.control_number:
+        known = max(row.control_number - 1, -1)  # it links to another entry than ours
+    raise StaleControlHead(
+        number=row.control_number, entries=tuple(await log_after(work, row.id, known))
+    )
+
+
+async def shorten(work: Work, thread_id: UUID, days: int) -> None:
+    """Let messages expire as a new policy says; none is kept for longer than was promised."""
+    ends = Message.received_at + timedelta(days=days)
+    await work.session.execute(
+        update(Message)
+        .where(Message.thread_id == thread_id, Message.erased_at.is_(None))
+        .values(expires_at=func.least(Message.expires_at, ends))
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def _keep(
@@ -219,7 +227,13 @@ async def _keep(
     id_ = work.new_id()
     await work.session.execute(
         insert(ControlEntry).values(
-            thread_id=thread, number=number, id=id_, account_id=author, data=data, at=work.now
+            thread_id=thread,
+            number=number,
+            id=id_,
+            account_id=author,
+            epoch=epoch,
+            data=data,
+            at=work.now,
         )
     )
     if wraps:
@@ -246,7 +260,7 @@ async def _set_members(
     work: Work, thread_id: UUID, thread: ThreadLog, rows: Mapping[AccountId, MessagingAccount]
 ) -> None:
     """Make the rows of members what the log says."""
-    standing = {rows[id_].id: ThreadRole[m.role.name] for id_, m in thread.members.items()}
+    standing = {rows[id_].id: m for id_, m in thread.members.items()}
     await work.session.execute(
         update(ThreadMember)
         .where(
@@ -260,33 +274,92 @@ async def _set_members(
     await work.session.execute(
         statement.on_conflict_do_update(
             index_elements=[ThreadMember.thread_id, ThreadMember.account_id],
-            set_={"role": statement.excluded.role, "left_at": None},
+            set_={
+                "role": statement.excluded.role,
+                "joined_in": statement.excluded.joined_in,
+                "history_from": statement.excluded.history_from,
+                "joined_at": case(
+                    (ThreadMember.left_at.is_(None), ThreadMember.joined_at),
+                    else_=statement.excluded.joined_at,
+                ),
+                "left_at": None,
+            },
         ),
         [
-            {"thread_id": thread_id, "account_id": id_, "role": role, "joined_at": work.now}
-            for id_, role in standing.items()
+            {
+                "thread_id": thread_id,
+                "account_id": id_,
+                "role": ThreadRole[member.role.name],
+                "joined_in": member.joined_in,
+                "history_from": member.history_from,
+                "joined_at": work.now,
+            }
+            for id_, member in standing.items()
         ],
     )
 
 
-async def _check_composition(
+async def _check_company(
     actor: Actor,
     work: Work,
+    row: Thread,
+    before: ThreadLog,
     thread: ThreadLog,
     rows: Mapping[AccountId, MessagingAccount],
-    before: ThreadLog,
-) -> None:
-    """Refuse members who make of it a thread that nobody might have opened."""
+    standing: UUID,
+    *,
+    is_leaving: bool,
+) -> UUID | None:
+    """Decide on the members that an entry makes; return the patient of the thread from then on.
+
+    Raises:
+        NotAllowedToOpen: the rules refuse a thread with these members.
+    """
+    if set(thread.members) == set(before.members) or is_leaving:
+        return row.person_id
     members = {id_: rows[id_] for id_ in thread.members}
-    parties = [
-        Party(members[id_].id, members[id_].kind, ThreadRole[m.role.name])
+    parties = _parties(thread, rows)
+    patient = _patient(parties, members.values())
+    person_id = row.person_id
+    if patient is not None:
+        if person_id not in (None, patient.person_id):
+            raise NotAllowedToOpen("messaging.one-patient")
+        person_id = patient.person_id
+    known = await facts.about(actor, work, person_id, list(members.values()))
+    new = {rows[id_].id for id_ in set(thread.members) - set(before.members)}
+    author = next(party for party in _parties(before, rows) if party.account == standing)
+    opener = rows[before.creator].id if before.creator in rows else row.id
+    is_allowed, rule = joining(parties, new, author, opener, known)
+    if not is_allowed:
+        raise NotAllowedToOpen(rule)
+    return person_id
+
+
+def _parties(thread: ThreadLog, rows: Mapping[AccountId, MessagingAccount]) -> list[Party]:
+    return [
+        Party(rows[id_].id, rows[id_].kind, ThreadRole[m.role.name])
         for id_, m in thread.members.items()
     ]
-    patient = _patient(parties, members.values())
-    known = await facts.about(actor, work, patient, list(members.values()))
-    broken = composition(parties, rows[before.creator].id, known)
-    if broken is not None:
-        raise NotAllowedToOpen(broken)
+
+
+async def _standing(
+    actor: Actor, work: Work, author: MessagingAccount, parties: Collection[Party]
+) -> UUID:
+    """Return the member that an author stands for: themselves, or whom they act for.
+
+    Raises:
+        NotFound: they stand for none.
+    """
+    ids = [party.account for party in parties]
+    if author.id in ids:
+        return author.id
+    acted = select(MessagingAccount.id).where(
+        MessagingAccount.id.in_(ids), acts_with(actor, work.now, MessagingAccount)
+    )
+    found = await work.session.scalar(acted.order_by(MessagingAccount.id).limit(1))
+    if found is None:
+        raise NotFound()
+    return found
 
 
 def _patient(
@@ -307,9 +380,8 @@ async def _rows(
     """Return the accounts by the protocol's ids; those of a thread are known to its members."""
     seen = visible_to(actor, work.now)
     if thread is not None:
-        wrote = select(ControlEntry.account_id).where(ControlEntry.thread_id == thread)
-        joined = select(ThreadMember.account_id).where(ThreadMember.thread_id == thread)
-        seen = seen | MessagingAccount.id.in_(wrote) | MessagingAccount.id.in_(joined)
+        within = select(ThreadMember.account_id).where(ThreadMember.thread_id == thread)
+        seen = seen | MessagingAccount.id.in_(within)
     statement = select(MessagingAccount).where(
         MessagingAccount.account_id.in_([bytes(id_) for id_ in ids]), seen
     )
@@ -324,14 +396,21 @@ async def _accounts(work: Work, rows: Collection[MessagingAccount]) -> dict[Acco
     return {id_: account for id_, (_, account) in found.items()}
 
 
-def _replay(log: Sequence[bytes], accounts: Mapping[AccountId, Account]) -> ThreadLog:
-    """Return what a log that was verified when it was written says."""
-    first = read_control(log[0])
-    thread = ThreadLog.begin(log[0], accounts[first.author], is_history=True)
-    for data in log[1:]:
-        author = accounts[read_control(data).author]
-        thread = thread.extend(data, author, is_history=True)
-    return thread
+def _check_recipients(
+    rotation: Rotation, thread: ThreadLog, accounts: Mapping[AccountId, Account], now: datetime
+) -> None:
+    """Refuse an epoch for an account that is closed, for a key that has a successor, or, where the
+    policy allows no delegates, for an account that has some."""
+    at = int(now.timestamp() * 1000)
+    for member in rotation.members:
+        account = accounts[member.account]
+        newest = account.generation
+        if account.is_closed:
+            raise Refused(Reason.CLOSED)
+        if newest is None or newest.number != member.generation:
+            raise Refused(Reason.WRONG_GENERATION)
+        if not thread.policy.is_delegation_allowed and account.active_delegations(at):
+            raise Refused(Reason.DELEGATION_FORBIDDEN)
 
 
 def _read(data: bytes, now: datetime) -> SignedEntry:

@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, literal, select, true
+from sqlalchemy import ColumnElement, Select, any_, func, literal, select
 from sqlalchemy.orm import aliased
 
+from carnet.access.tables import Delegation, DelegationScope
 from carnet.errors import NotFound
-from carnet.messaging.accounts import acts_with, shut_out
 from carnet.messaging.tables import (
     ControlEntry,
     EpochWrap,
     Message,
     MessageAttachment,
     MessagingAccount,
+    MessagingMandate,
     Thread,
     ThreadMember,
+    ThreadReader,
     ThreadState,
 )
+from carnet.messaging.taking_part import readable_by, takes_part, visible_to
 from carnet.notifications.queries import recipient_of
-from carnet.people.actor import Actor, Patient, Professional
+from carnet.people.actor import Actor
 from carnet.store.database import Work
 from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate, paginate_many
 from carnet.store.tables import Blob
@@ -31,29 +35,8 @@ from carnet.store.tables import Blob
 NEWEST = Order("threads.newest", Thread.last_activity_at.desc(), Thread.id.desc())
 OLDEST_CONTROL = Order("control.oldest", ControlEntry.number.asc())
 OLDEST_MESSAGE = Order("messages.oldest", Message.number.asc())
-
-
-def visible_to(actor: Actor, now: datetime, thread: type[Thread] = Thread) -> ColumnElement[bool]:
-    """Return the one filter on threads: a member's account is the actor's to act with, and the
-    patient has not shut them out."""
-    if not isinstance(actor, Patient | Professional):
-        return false()
-    member, account = aliased(ThreadMember), aliased(MessagingAccount)
-    belongs = (
-        select(literal(1))
-        .select_from(member)
-        .join(account, account.id == member.account_id)
-        .where(
-            member.thread_id == thread.id,
-            member.left_at.is_(None),
-            acts_with(actor, now, account),
-        )
-        .correlate_except(member, account)
-        .exists()
-    )
-    if isinstance(actor, Patient):
-        return belongs
-    return and_(belongs, ~shut_out(actor, thread.person_id))
+MOST_CAUGHT_UP = 50  # entries in one refusal; the rest is read page by page
+MOST_UNREAD = 1000  # messages of a thread that are counted
 
 
 async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Thread]:
@@ -71,6 +54,25 @@ async def require(actor: Actor, work: Work, thread_id: bytes) -> Thread:
     statement = select(Thread).where(Thread.thread_id == thread_id, visible_to(actor, work.now))
     row = await work.session.scalar(statement)
     if row is None:
+        raise NotFound()
+    return row
+
+
+async def locked(
+    actor: Actor, work: Work, thread_id: bytes | None, id_: UUID | None = None
+) -> Thread:
+    """Return a thread that the actor sees, as it is once nobody else is writing in it.
+
+    Raises:
+        NotFound: there is none.
+    """
+    which = Thread.id == id_ if id_ is not None else Thread.thread_id == thread_id
+    seen = visible_to(actor, work.now)
+    held = select(Thread).where(which, seen).with_for_update(of=Thread)
+    row = await work.session.scalar(held.execution_options(populate_existing=True))
+    # Whoever had to wait for the row saw members and rights as they were before.
+    again = select(Thread.id).where(which, seen)
+    if row is None or await work.session.scalar(again) is None:
         raise NotFound()
     return row
 
@@ -128,12 +130,17 @@ async def members_of(
 
 
 async def control_pages(
-    actor: Actor, work: Work, thread_ids: Sequence[UUID], request: PageRequest, order: Order
+    actor: Actor,
+    work: Work,
+    thread_ids: Sequence[UUID],
+    request: PageRequest,
+    order: Order,
+    after: int | None,
 ) -> dict[UUID, Page[ControlEntry]]:
-    """Return a page of each thread's control log."""
+    """Return a page of each thread's control log, of what follows an entry's number."""
     return await paginate_many(
         work,
-        _within(actor, work, ControlEntry),
+        _within(actor, work, ControlEntry).where(_past(ControlEntry, after)),
         order,
         request,
         parent=ControlEntry.thread_id,
@@ -141,19 +148,26 @@ async def control_pages(
     )
 
 
-async def control_counts(actor: Actor, work: Work, thread_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Return how long each thread's control log is."""
-    statement = _within(actor, work, ControlEntry)
+async def control_counts(
+    actor: Actor, work: Work, thread_ids: Sequence[UUID], after: int | None
+) -> dict[UUID, int]:
+    """Return how long each thread's control log is, after an entry's number."""
+    statement = _within(actor, work, ControlEntry).where(_past(ControlEntry, after))
     return await count_many(work, statement, parent=ControlEntry.thread_id, parents=thread_ids)
 
 
 async def message_pages(
-    actor: Actor, work: Work, thread_ids: Sequence[UUID], request: PageRequest, order: Order
+    actor: Actor,
+    work: Work,
+    thread_ids: Sequence[UUID],
+    request: PageRequest,
+    order: Order,
+    after: int | None,
 ) -> dict[UUID, Page[Message]]:
-    """Return a page of each thread's messages."""
+    """Return a page of each thread's messages, of what follows a message's number."""
     return await paginate_many(
         work,
-        _within(actor, work, Message),
+        _within(actor, work, Message).where(_past(Message, after)),
         order,
         request,
         parent=Message.thread_id,
@@ -161,9 +175,11 @@ async def message_pages(
     )
 
 
-async def message_counts(actor: Actor, work: Work, thread_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Return how many messages each thread has."""
-    statement = _within(actor, work, Message)
+async def message_counts(
+    actor: Actor, work: Work, thread_ids: Sequence[UUID], after: int | None
+) -> dict[UUID, int]:
+    """Return how many messages each thread has, after a message's number."""
+    statement = _within(actor, work, Message).where(_past(Message, after))
     return await count_many(work, statement, parent=Message.thread_id, parents=thread_ids)
 
 
@@ -182,17 +198,31 @@ async def control_by_ids(
 
 
 async def wraps_of(
-    actor: Actor, work: Work, thread_ids: Collection[UUID]
+    actor: Actor, work: Work, thread_ids: Collection[UUID], after: int, first: int
 ) -> dict[UUID, list[tuple[EpochWrap, bytes]]]:
-    """Return the wraps for the viewer's own accounts, with the protocol's id of the account."""
+    """Return the wraps for the accounts through which the viewer takes part, with the protocol's id
+    of the account: those of the ``first`` epochs after ``after``."""
+    member = aliased(ThreadMember)
+    epochs = (
+        select(EpochWrap.epoch)
+        .where(EpochWrap.thread_id == Thread.id, EpochWrap.account_id == MessagingAccount.id)
+        .where(EpochWrap.epoch > after)
+        .order_by(EpochWrap.epoch)
+        .limit(first)
+        .correlate(Thread, MessagingAccount)
+    )
     statement = (
         select(EpochWrap, MessagingAccount.account_id)
         .join(MessagingAccount, MessagingAccount.id == EpochWrap.account_id)
         .join(Thread, Thread.id == EpochWrap.thread_id)
+        .join(
+            member,
+            (member.thread_id == Thread.id) & (member.account_id == MessagingAccount.id),
+        )
         .where(
             EpochWrap.thread_id.in_(thread_ids),
-            acts_with(actor, work.now, MessagingAccount),
-            visible_to(actor, work.now),
+            EpochWrap.epoch.in_(epochs),
+            takes_part(actor, work.now, Thread, member, MessagingAccount),
         )
         .order_by(EpochWrap.thread_id, EpochWrap.epoch, EpochWrap.account_id)
     )
@@ -203,29 +233,74 @@ async def wraps_of(
 
 
 async def unread(actor: Actor, work: Work, thread_ids: Collection[UUID]) -> dict[UUID, int]:
-    """Return how many messages of others each thread has that the viewer has not read."""
-    own = aliased(MessagingAccount)
-    mine = (
-        select(ThreadMember.thread_id, func.max(ThreadMember.read_to).label("read_to"))
-        .join(own, own.id == ThreadMember.account_id)
-        .where(ThreadMember.thread_id.in_(thread_ids), acts_with(actor, work.now, own))
-        .group_by(ThreadMember.thread_id)
+    """Return how many messages of others each thread has that the viewer has not read.
+
+    Quiet ones do not count. More than `MOST_UNREAD` are not counted on.
+    """
+    viewer = recipient_of(actor)
+    read_to = (
+        select(ThreadReader.read_to)
+        .where(ThreadReader.thread_id == Thread.id, ThreadReader.reader_id == viewer)
+        .correlate(Thread)
+        .scalar_subquery()
+    )
+    new = (
+        select(Message.number)
+        .where(
+            Message.thread_id == Thread.id,
+            Message.number > func.coalesce(read_to, 0),
+            Message.sender_id != viewer,
+            ~Message.is_quiet,
+            readable_by(actor, work.now, Thread, cast(ColumnElement[int], Message.epoch)),
+        )
+        .limit(MOST_UNREAD)
+        .correlate(Thread)
         .subquery()
     )
-    author = aliased(MessagingAccount)
-    statement = (
-        select(Message.thread_id, func.count())
-        .join(mine, mine.c.thread_id == Message.thread_id)
-        .join(author, author.id == Message.account_id)
-        .join(Thread, Thread.id == Message.thread_id)
-        .where(
-            Message.number > mine.c.read_to,
-            acts_with(actor, work.now, author).is_not(true()),
-            visible_to(actor, work.now),
-        )
-        .group_by(Message.thread_id)
+    counted = select(func.count()).select_from(new).scalar_subquery()
+    statement = select(Thread.id, counted).where(Thread.id.in_(thread_ids))
+    return {id_: count for id_, count in await work.session.execute(statement)}
+
+
+async def read_to(actor: Actor, work: Work, thread_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return up to which message the viewer has read each thread."""
+    statement = select(ThreadReader.thread_id, ThreadReader.read_to).where(
+        ThreadReader.thread_id.in_(thread_ids), ThreadReader.reader_id == recipient_of(actor)
     )
-    return {thread_id: count for thread_id, count in await work.session.execute(statement)}
+    return {id_: number for id_, number in await work.session.execute(statement)}
+
+
+async def ends_at(actor: Actor, work: Work, thread_id: UUID) -> datetime | None:
+    """Return when what lets the actor take part may end by itself; None is never.
+
+    Raises:
+        NotFound: they take no part.
+    """
+    ending = (
+        select(func.min(Delegation.expires_at))
+        .where(
+            Delegation.holder_person_id == Thread.person_id,
+            Delegation.delegate_person_id == recipient_of(actor),  # of nobody but a person
+            Delegation.revoked_at.is_(None),
+            Delegation.expires_at > work.now,
+            literal(DelegationScope.MESSAGES.value) == any_(Delegation.scopes),
+        )
+        .correlate(Thread)
+        .scalar_subquery()
+    )
+    mandate = aliased(MessagingMandate)
+    over = (
+        select(func.min(mandate.not_after))
+        .join(ThreadMember, ThreadMember.account_id == mandate.account_id)
+        .where(ThreadMember.thread_id == Thread.id, mandate.not_after > work.now)
+        .correlate(Thread)
+        .scalar_subquery()
+    )
+    statement = select(ending, over).where(Thread.id == thread_id, visible_to(actor, work.now))
+    found = (await work.session.execute(statement)).one_or_none()
+    if found is None:
+        raise NotFound()
+    return min((at for at in found if at is not None), default=None)
 
 
 async def attachments_of(
@@ -243,6 +318,28 @@ async def attachments_of(
     for attachment, size in await work.session.execute(statement):
         found[attachment.message_id].append((attachment, size or 0))
     return found
+
+
+async def log_after(work: Work, thread_id: UUID, number: int) -> list[ControlEntry]:
+    """Return what follows in a control log, at most `MOST_CAUGHT_UP` entries: for members."""
+    statement = (
+        select(ControlEntry)
+        .where(ControlEntry.thread_id == thread_id, ControlEntry.number > number)
+        .order_by(ControlEntry.number)
+        .limit(MOST_CAUGHT_UP)
+    )
+    return list(await work.session.scalars(statement))
+
+
+async def log_after_epoch(work: Work, thread_id: UUID, epoch: int) -> list[ControlEntry]:
+    """Return what follows the end of an epoch in a control log, as `log_after`."""
+    statement = (
+        select(ControlEntry)
+        .where(ControlEntry.thread_id == thread_id, ControlEntry.epoch > epoch)
+        .order_by(ControlEntry.number)
+        .limit(MOST_CAUGHT_UP)
+    )
+    return list(await work.session.scalars(statement))
 
 
 async def attachment(actor: Actor, work: Work, attachment_id: UUID) -> Blob:
@@ -263,6 +360,10 @@ async def attachment(actor: Actor, work: Work, attachment_id: UUID) -> Blob:
     return blob
 
 
+def _past(table: type[Message] | type[ControlEntry], after: int | None) -> ColumnElement[bool]:
+    return table.number > after if after is not None else literal(True)
+
+
 def _within(actor: Actor, work: Work, table: type[Message] | type[ControlEntry]) -> Select:  # type: ignore[type-arg]
     return select(table).where(_is_within(actor, work, table))
 
@@ -271,10 +372,8 @@ def _is_within(
     actor: Actor, work: Work, table: type[Message] | type[ControlEntry]
 ) -> ColumnElement[bool]:
     thread = aliased(Thread)
-    return (
-        select(literal(1))
-        .select_from(thread)
-        .where(thread.id == table.thread_id, visible_to(actor, work.now, thread))
-        .correlate_except(thread)
-        .exists()
-    )
+    seen = visible_to(actor, work.now, thread)
+    if table is Message:
+        seen = readable_by(actor, work.now, thread, cast(ColumnElement[int], Message.epoch))
+    within = select(literal(1)).select_from(thread).where(thread.id == table.thread_id, seen)
+    return within.correlate_except(thread).exists()

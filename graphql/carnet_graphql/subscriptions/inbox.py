@@ -27,6 +27,7 @@ from carnet_graphql.subscriptions.threads import (
     MessageErased,
     MessageReceived,
     ThreadLogGrown,
+    ThreadRead,
     present_threads,
 )
 from carnet_graphql.subscriptions.topic import AfterEvent, CaughtUp, Event, Follow, Topic
@@ -69,7 +70,8 @@ InboxEvent = Annotated[
     | NotificationRead
     | MessageReceived
     | MessageErased
-    | ThreadLogGrown,
+    | ThreadLogGrown
+    | ThreadRead,
     strawberry.union("InboxEvent", description="What happened in all that is yours."),
 ]
 

@@ -6,18 +6,20 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
+from uuid import UUID
 
 import strawberry
 
-from carnet.errors import NotFound
 from carnet.messaging import threads
 from carnet.messaging.telling import ThreadEventKind
+from carnet.notifications.queries import recipient_of
 from carnet.store.events import LoggedEvent
 from carnet_graphql.context import Context, Info
 from carnet_graphql.messaging_threads import ControlEntry, Message, Thread
 from carnet_graphql.node import GlobalId, read_id
 from carnet_graphql.subscriptions.topic import AfterEvent, CaughtUp, Event, Follow, Topic
 
+NOBODY = UUID(int=0)  # the id of no thread
 MESSAGES = (ThreadEventKind.MESSAGE.value, ThreadEventKind.ERASED.value)
 
 
@@ -53,8 +55,13 @@ class ThreadLogGrown(ThreadChange):
     entry: ControlEntry = strawberry.field(description="The entry.")
 
 
+@strawberry.type(description="You have read on, perhaps on another device. Told to nobody else.")
+class ThreadRead(ThreadChange):
+    """What was unread."""
+
+
 ThreadEvent = Annotated[
-    CaughtUp | MessageReceived | MessageErased | ThreadLogGrown,
+    CaughtUp | MessageReceived | MessageErased | ThreadLogGrown | ThreadRead,
     strawberry.union("ThreadEvent", description="What happened in a thread."),
 ]
 
@@ -66,11 +73,10 @@ class ThreadTopic(Topic):
     kind: ClassVar[str] = "threadEvents"
 
     async def standing(self, context: Context) -> datetime | None:
-        """Return None: who is a member is so until somebody says otherwise."""
+        """Return until when the actor may take part; who is a member is so until somebody says
+        otherwise, who acts for one perhaps only for a time."""
         async with context.database.read() as work:
-            if not await threads.by_ids(context.actor, work, [self.stream_id]):
-                raise NotFound()
-        return None
+            return await threads.ends_at(context.actor, work, self.stream_id)
 
     async def open(self, context: Context) -> None:
         """Read nothing: what is told is ciphertext of members."""
@@ -92,6 +98,7 @@ async def present_threads(
     entries = {row.id: row for row in read if row is not None}
     ids = {row.thread_id for row in messages.values()}
     ids |= {row.thread_id for row in entries.values()}
+    ids |= {id_ for row in rows if (id_ := _read_by_viewer(topic, context, row)) is not None}
     found = await context.load_many(threads.by_ids, sorted(ids)) if ids else []
     of = {row.id: Thread.of(row) for row in found if row is not None}
     events: list[Event | None] = []
@@ -109,9 +116,23 @@ async def present_threads(
         elif entry is not None and entry.thread_id in of:
             told |= {"thread": of[entry.thread_id], "entry": ControlEntry.of(entry)}
             events.append(ThreadLogGrown(**told))
+        elif (of_read := of.get(_read_by_viewer(topic, context, row) or NOBODY)) is not None:
+            events.append(ThreadRead(**told, thread=of_read))
         else:
             events.append(None)
     return events
+
+
+def _read_by_viewer(topic: Topic, context: Context, row: LoggedEvent) -> UUID | None:
+    """Return the thread that the viewer has read on, where that is what happened.
+
+    A thread's stream says who has read it, an inbox which thread was: it is its owner's.
+    """
+    if row.kind != ThreadEventKind.READ:
+        return None
+    if not isinstance(topic, ThreadTopic):
+        return row.subject_id
+    return topic.stream_id if row.subject_id == recipient_of(context.actor) else None
 
 
 @strawberry.type

@@ -8,6 +8,7 @@ from alembic import op
 revision = "0006"
 down_revision = "0005"
 
+
 KINDS = (
     "RECORD_NOTICE",
     "RECORD_OPENED",
@@ -22,6 +23,10 @@ KINDS = (
     "EXPORT_READY",
     "MESSAGE_AWAITS",
     "DEVICE_ADDED",
+    "DEVICE_REVOKED",
+    "ROOT_CHANGED",
+    "ACCOUNT_REPLACED",
+    "BACKUP_FETCHED",
     "VOLUME_ALARM",
 )
 
@@ -36,6 +41,13 @@ def upgrade() -> None:
         name, "notifications", f"kind IN ({kinds})", postgresql_not_valid=True
     )
     op.execute(f"ALTER TABLE notifications VALIDATE CONSTRAINT {name}")
+    op.create_table(
+        "messaging_cosigned_checkpoints",
+        sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("stored_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("size", name=op.f("pk_messaging_cosigned_checkpoints")),
+    )
     op.create_table(
         "messaging_pairings",
         sa.Column("owner", sa.Text(), nullable=False),
@@ -62,9 +74,15 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("person_id", sa.Uuid(), nullable=True),
+        sa.Column("creator", sa.LargeBinary(), nullable=False),
+        sa.Column("context", sa.LargeBinary(), nullable=False),
+        sa.Column("policy", sa.LargeBinary(), nullable=False),
+        sa.Column("is_delegation_allowed", sa.Boolean(), nullable=False),
         sa.Column("control_number", sa.Integer(), nullable=False),
         sa.Column("control_head", sa.LargeBinary(), nullable=False),
+        sa.Column("controlled_at", sa.BigInteger(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("epoch_entry", sa.Integer(), nullable=False),
         sa.Column("epoch_messages", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("has_left", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("last_number", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
@@ -174,6 +192,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -189,12 +208,15 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("thread_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
-        sa.Column("name", sa.LargeBinary(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("sender_id", sa.Uuid(), nullable=False),
         sa.Column("device_id", sa.LargeBinary(), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("head", sa.LargeBinary(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("is_quiet", sa.Boolean(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
@@ -211,13 +233,30 @@ def upgrade() -> None:
             "sequence",
             name=op.f("uq_messaging_messages_thread_id_device_id_sequence"),
         ),
-        sa.UniqueConstraint("thread_id", "name", name=op.f("uq_messaging_messages_thread_id_name")),
         sa.UniqueConstraint(
             "thread_id", "number", name=op.f("uq_messaging_messages_thread_id_number")
         ),
     )
     op.create_index(
-        "ix_messaging_messages_expires_at", "messaging_messages", ["expires_at"], unique=False
+        "ix_messaging_messages_expires_at",
+        "messaging_messages",
+        ["expires_at"],
+        unique=False,
+        postgresql_where=sa.text("expires_at IS NOT NULL AND erased_at IS NULL"),
+    )
+    op.create_table(
+        "messaging_readers",
+        sa.Column("thread_id", sa.Uuid(), nullable=False),
+        sa.Column("reader_id", sa.Uuid(), nullable=False),
+        sa.Column("read_to", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("told_to", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["thread_id"],
+            ["messaging_threads.id"],
+            name=op.f("fk_messaging_readers_thread_id_messaging_threads"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("thread_id", "reader_id", name=op.f("pk_messaging_readers")),
     )
     op.create_table(
         "messaging_account_entries",
@@ -265,6 +304,8 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.Column("stored_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reads", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("read_since", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"],
             ["messaging_accounts.id"],
@@ -310,6 +351,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "device_id", name=op.f("pk_messaging_devices")),
     )
     op.create_table(
+        "messaging_mandates",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("who", sa.LargeBinary(), nullable=False),
+        sa.Column("is_delegation", sa.Boolean(), nullable=False),
+        sa.Column("may_write", sa.Boolean(), nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("not_after", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["messaging_accounts.id"],
+            name=op.f("fk_messaging_mandates_account_id_messaging_accounts"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "account_id", "who", "is_delegation", name=op.f("pk_messaging_mandates")
+        ),
+    )
+    op.create_index("ix_messaging_mandates_who", "messaging_mandates", ["who"], unique=False)
+    op.create_table(
         "messaging_members",
         sa.Column("thread_id", sa.Uuid(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
@@ -327,7 +387,8 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
-        sa.Column("read_to", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("joined_in", sa.Integer(), nullable=False),
+        sa.Column("history_from", sa.BigInteger(), nullable=False),
         sa.Column("joined_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
@@ -354,6 +415,8 @@ def upgrade() -> None:
         sa.Column("threads", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("messages", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("bytes", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("minute", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("minute_messages", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"],
             ["messaging_accounts.id"],
