@@ -7,8 +7,8 @@ from uuid import UUID
 
 import strawberry
 
-from carnet.messaging import account_actions
-from carnet.messaging.account_actions import Owner
+from carnet.messaging import account_actions, backups, owners, pairing
+from carnet.messaging.owners import Owner
 from carnet.store.database import Work
 from carnet_graphql.context import Info
 from carnet_graphql.errors import (
@@ -127,7 +127,12 @@ PutRecoveryBackupPayload = Annotated[
     strawberry.union("PutRecoveryBackupPayload", description="What came of keeping it."),
 ]
 PostPairingMessagePayload = Annotated[
-    PostPairingMessageSuccess | Conflict | QuotaExceeded | Unauthenticated | ValidationFailed,
+    PostPairingMessageSuccess
+    | AccessDenied
+    | Conflict
+    | QuotaExceeded
+    | Unauthenticated
+    | ValidationFailed,
     strawberry.union("PostPairingMessagePayload", description="What came of leaving it."),
 ]
 
@@ -162,7 +167,7 @@ class MessagingAccountMutation:
         async def act(work: Work) -> UUID:
             person_id = None
             if record_id is not None:
-                person_id = await account_actions.person_of(context.actor, work, record_id)
+                person_id = await owners.person_of(context.actor, work, record_id)
             owner = Owner(person_id, organization_id, input.team)
             return await account_actions.create(
                 context.actor, work, context.signer, origin_of(context), owner, input.entries
@@ -194,9 +199,7 @@ class MessagingAccountMutation:
         context = info.context
 
         async def act(work: Work) -> UUID:
-            return await account_actions.put_backup(
-                context.actor, work, input.account_id, input.backup
-            )
+            return await backups.put(context.actor, work, input.account_id, input.backup)
 
         key = await perform(info, input, act)
         return PutRecoveryBackupSuccess(account=await _account(info, key))
@@ -209,7 +212,7 @@ class MessagingAccountMutation:
         context = info.context
 
         async def act(work: Work) -> UUID:
-            return UUID(int=await account_actions.post_pairing(context.actor, work, input.message))
+            return UUID(int=await pairing.post(context.actor, work, input.message))
 
         key = await perform(info, input, act)
         return PostPairingMessageSuccess(number=key.int)

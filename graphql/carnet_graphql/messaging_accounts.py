@@ -10,7 +10,7 @@ import strawberry
 from strawberry import UNSET
 
 from carnet.errors import NotFound, Unauthenticated, ValidationFailed
-from carnet.messaging import account_actions, accounts, directory, tables
+from carnet.messaging import accounts, backups, directory, pairing, tables
 from carnet.people.actor import Anonymous
 from carnet_graphql.connection import (
     After,
@@ -233,13 +233,14 @@ class MessagingQuery:
 
     @strawberry.field(
         description="The backup that an account's recovery code opens; null where there is none, or"
-        " the account is not yours to act with."
+        " the account is not yours to act with. Whose it is is told, and it is in the journal;"
+        " five times a day."
     )
     async def recovery_backup(self, info: Info, account_id: OneAccountId) -> bytes | None:
         """Return the backup."""
         try:
-            async with info.context.database.read() as work:
-                return await account_actions.backup(info.context.actor, work, account_id)
+            async with info.context.database.write() as work:  # its owner is told
+                return await backups.fetch(info.context.actor, work, account_id)
         except NotFound:
             return None
 
@@ -249,7 +250,7 @@ class MessagingQuery:
     async def pairing_messages(self, info: Info, after: AfterNumber = 0) -> list[PairingMessage]:
         """Return the messages."""
         async with info.context.database.read() as work:
-            rows = await account_actions.pairing(info.context.actor, work, after)
+            rows = await pairing.left(info.context.actor, work, after)
         return [PairingMessage(number=row.number, message=row.data) for row in rows]
 
 

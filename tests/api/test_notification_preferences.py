@@ -268,6 +268,10 @@ async def test_each_sees_and_changes_their_own_only(
         "EMERGENCY_ACCESS",
         "MESSAGE_AWAITS",
         "DEVICE_ADDED",
+        "DEVICE_REVOKED",
+        "ROOT_CHANGED",
+        "ACCOUNT_REPLACED",
+        "BACKUP_FETCHED",
     ]
     refused = await Client(database, blobs, doctor, channels).do(
         "setNotificationPreferences", kinds=[{"kind": "EXPORT_READY", "channels": []}]

@@ -15,7 +15,7 @@ from mailing import Mailbox, smtp_server
 from pushing import PushService, push_service
 from sqlalchemy import URL, func, select, text
 
-from carnet.notifications.actions import Notice, notify, notify_persons
+from carnet.notifications.actions import Notice, notify, notify_all
 from carnet.notifications.delivering import JOBS, run
 from carnet.notifications.sending import AT_ONCE, Outcome, Parcel, Sent
 from carnet.notifications.tables import (
@@ -60,7 +60,7 @@ async def test_a_delivery_is_there_exactly_when_its_cause_is(
     for _ in range(2):  # told once, sent once
         async with database.write() as work:
             notice = Notice(patient.person_id, NotificationKind.EXPORT_READY, subject)
-            await notify_persons(work, [notice, notice])
+            await notify_all(work, [notice, notice])
     assert len(await telling.deliveries(database)) == 1
 
 
@@ -82,7 +82,7 @@ async def test_many_are_told_at_once_each_where_they_are_reached(
     await telling.with_browser(database, people[2], service.browser())
     async with database.write() as work:
         kind = NotificationKind.RECORD_NOTICE
-        await notify_persons(work, [Notice(each.person_id, kind, uuid4()) for each in people])
+        await notify_all(work, [Notice(each.person_id, kind, uuid4()) for each in people])
     rows = [row for row in await telling.deliveries(database) if row.state is QUEUED]
     places = {row.id: row for row in await telling.destinations(database)}
     found = sorted((places[row.destination_id].person_id, row.channel.value) for row in rows)  # type: ignore[type-var]

@@ -17,7 +17,7 @@ from pushing import PushService, push_service
 from sqlalchemy import inspect, select
 
 from carnet.notifications import texts
-from carnet.notifications.actions import Notice, notify, notify_persons
+from carnet.notifications.actions import Notice, notify, notify_all
 from carnet.notifications.preferences import set_preferences
 from carnet.notifications.tables import (
     DeliveryMessage,
@@ -82,7 +82,7 @@ async def test_no_value_of_a_record_reaches_a_text(
                     work, kind, document_id, person_id=patient.person_id, record_id=record_id
                 )
                 notice = Notice(patient.person_id, kind, work.new_id(), record_id)
-                await notify_persons(work, [notice])
+                await notify_all(work, [notice])
         mailbox.mails.clear()
         await telling.deliver(database, telling.mail_sender(mailbox))
         await telling.deliver(database, telling.push_sender(tmp_path))

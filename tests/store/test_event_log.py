@@ -24,6 +24,7 @@ from carnet.store.events import EVENT_LIFE, NewEvent, bounds, ensure_streams, pr
 from carnet.store.tables import Event
 from carnet.store.tails import EVENT_LOG, KEPT, Tail, Tails
 
+VIEWER = UUID(int=8)
 CURSORS = Cursors(b"k" * 32)
 
 
@@ -122,22 +123,24 @@ async def test_old_events_are_pruned_and_the_rest_stays(
 
 @given(
     kind=st.sampled_from(["documentEvents", "inboxEvents"]),
+    viewer=st.uuids(),
     number=st.integers(0, 2**64 - 1),
     stream_id=st.uuids(),
     event_id=st.none() | st.uuids(),
     is_salted=st.booleans(),
 )
 def test_a_cursor_is_its_place_and_no_other(
-    kind: str, number: int, stream_id: UUID, event_id: UUID | None, is_salted: bool
+    kind: str, viewer: UUID, number: int, stream_id: UUID, event_id: UUID | None, is_salted: bool
 ) -> None:
-    cursor = CURSORS.seal(kind, stream_id, number, event_id, is_salted=is_salted)
-    assert CURSORS.open(kind, stream_id, cursor) == (number, mark_of(event_id))
-    again = CURSORS.seal(kind, stream_id, number, event_id, is_salted=is_salted)
+    cursor = CURSORS.seal(kind, stream_id, viewer, number, event_id, is_salted=is_salted)
+    assert CURSORS.open(kind, stream_id, viewer, cursor) == (number, mark_of(event_id))
+    again = CURSORS.seal(kind, stream_id, viewer, number, event_id, is_salted=is_salted)
     assert (again == cursor) is not is_salted and len(again) == len(cursor)
     for other in (
-        lambda: CURSORS.open("notifications", stream_id, cursor),
-        lambda: CURSORS.open(kind, UUID(int=stream_id.int ^ 1), cursor),
-        lambda: Cursors(b"other").open(kind, stream_id, cursor),
+        lambda: CURSORS.open("notifications", stream_id, viewer, cursor),
+        lambda: CURSORS.open(kind, UUID(int=stream_id.int ^ 1), viewer, cursor),
+        lambda: CURSORS.open(kind, stream_id, UUID(int=viewer.int ^ 1), cursor),
+        lambda: Cursors(b"other").open(kind, stream_id, viewer, cursor),
     ):
         with pytest.raises(BadCursor):
             other()
@@ -146,14 +149,14 @@ def test_a_cursor_is_its_place_and_no_other(
 @given(text=st.text(max_size=300), at=st.integers(0, 54), bit=st.integers(0, 5))
 def test_a_cursor_that_was_changed_is_none(text: str, at: int, bit: int) -> None:
     stream_id = UUID(int=7)
-    cursor = CURSORS.seal("documentEvents", stream_id, 7, None)
+    cursor = CURSORS.seal("documentEvents", stream_id, VIEWER, 7, None)
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     at %= len(cursor)
     flipped = letters[letters.index(cursor[at]) ^ (1 << bit)]
     for bad in (text, cursor[:at], cursor + "A", cursor[:at] + flipped + cursor[at + 1 :]):
         if bad != cursor:
             with pytest.raises(BadCursor):
-                CURSORS.open("documentEvents", stream_id, bad)
+                CURSORS.open("documentEvents", stream_id, VIEWER, bad)
 
 
 class Reader:

@@ -19,7 +19,7 @@ from carnet.access import sealing, technical, volume
 from carnet.cli.workspace import Workspace
 from carnet.documents import announcements, delays
 from carnet.exports import jobs as exports
-from carnet.messaging import message_actions
+from carnet.messaging import message_actions, pairing
 from carnet.notifications import delivering
 from carnet.records import transitions
 from carnet.records.transitions import Eraser
@@ -47,6 +47,7 @@ RECURRING = (
     events.PRUNE_JOB,
     delivering.FORGET_JOB,
     message_actions.EXPIRE_JOB,
+    pairing.FORGET_JOB,
 )
 """Jobs that are always in the queue; see `recurring` for those that some servers have."""
 
@@ -64,6 +65,7 @@ def handlers(opened: Workspace) -> dict[str, Handler]:
         technical.FORGET_JOB: technical.forget,
         events.PRUNE_JOB: events.prune,
         message_actions.EXPIRE_JOB: message_actions.expire,
+        pairing.FORGET_JOB: pairing.forget,
         **exports.handlers(opened.blobs, opened.signer.public_key),
         transitions.JOB: _transitions,
         announcements.JOB: _announcements,

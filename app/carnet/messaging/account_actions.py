@@ -1,4 +1,4 @@
-"""What people do with accounts: begin one, add to its chain, keep a backup, pair a device.
+"""What people do with accounts: begin one, and add to its chain.
 
 The server verifies every entry with what anybody can verify, and refuses what does not hold; it
 could not make one.
@@ -7,76 +7,53 @@ could not make one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from secrets import token_bytes
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from carnet.access.facts import RECORDS
-from carnet.access.filters import delegated, speaks_for
-from carnet.access.tables import DelegationScope
+from carnet.access.journal import JournalAction, behalf
 from carnet.errors import (
-    AccessDenied,
     Conflict,
     NotFound,
     QuotaExceeded,
     StaleChain,
     ValidationFailed,
 )
-from carnet.messaging import directory
+from carnet.messaging import directory, owners
+from carnet.messaging.account_index import index
 from carnet.messaging.accounts import require_own
+from carnet.messaging.chains import state
+from carnet.messaging.owners import Owned, Owner
+from carnet.messaging.recounting import note, tell_owner
+from carnet.messaging.rules import denied
 from carnet.messaging.tables import (
     AccountEntry,
     DirectoryBinding,
     MessagingAccount,
     MessagingAccountKind,
-    MessagingDevice,
-    MessagingMandate,
-    PairingMessage,
-    RecoveryBackup,
 )
-from carnet.notifications.actions import notify
 from carnet.notifications.tables import NotificationKind
-from carnet.people.actor import Actor, Patient, Professional, actor_key
-from carnet.people.tables import Organization, Person
-from carnet.people.tables import Professional as ProfessionalRow
+from carnet.people.actor import Actor
 from carnet.store.database import Work
 from carnet.store.signing import Signer
 from carnet_crypto.account import Account
-from carnet_crypto.chain import AccountKind, Scope, read_entry
-from carnet_crypto.directory import professional_label
+from carnet_crypto.chain import AccountKind, read_entry
 from carnet_crypto.errors import ProtocolError
-from carnet_crypto.hashing import digest
-from carnet_crypto.labels import Label
 from carnet_crypto.values import AccountId, Label32
 
 CLOCK_SKEW = timedelta(minutes=5)  # that a device's clock may be wrong by
 MOST_ENTRIES = 1000  # of one chain
 MOST_AT_ONCE = 20  # entries in one call
-MOST_TEAMS = 50  # of one organization
-MOST_BACKUP_BYTES = 8192
-PAIRING_LIFE = timedelta(minutes=10)
-MOST_PAIRING = 8  # messages of one pairing
-MOST_PAIRING_BYTES = 4096
+MOST_BEGUN = 5  # accounts of one owner in BEGUN_WINDOW: the log keeps a leaf of each entry for ever
+BEGUN_WINDOW = timedelta(days=1)
 _KINDS = {
     MessagingAccountKind.PERSON: AccountKind.PERSON,
     MessagingAccountKind.PROFESSIONAL: AccountKind.PERSON,
     MessagingAccountKind.ORGANIZATION: AccountKind.ORGANIZATION,
     MessagingAccountKind.TEAM: AccountKind.TEAM,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose an account will be: the actor's own where nothing is said."""
-
-    person_id: UUID | None = None  # somebody the actor acts for
-    organization_id: UUID | None = None  # where the actor works
-    team: str | None = None  # a team of that organization
 
 
 async def create(
@@ -86,37 +63,27 @@ async def create(
 
     Raises:
         NotFound: the owner is not the actor's to act for.
+        AccessDenied: they have an account, which only they and their parents replace.
         ValidationFailed: an entry does not hold.
         Conflict: the account is there already.
+        QuotaExceeded: the owner has begun too many.
     """
-    kind, columns = await _owner(actor, work, owner)
+    owned = await owners.find(actor, work, owner)
     account, chain = _replay(None, entries, work.now)
-    if account.kind is not _KINDS[kind]:
+    if account.kind is not _KINDS[owned.kind]:
         raise ValidationFailed("The account is of another kind.", path=("entries",))
-    known = select(MessagingAccount.id).where(MessagingAccount.account_id == bytes(account.id))
-    if await work.session.scalar(known) is not None:
-        raise Conflict("The account is there already.")
-    label = await _label(work, kind, columns)
-    row = MessagingAccount(
-        id=work.new_id(),
-        account_id=bytes(account.id),
-        kind=kind,
-        label=bytes(label),
-        number=account.number,
-        created_at=work.now,
-        **columns,
-    )
-    former = [getattr(MessagingAccount, name) == value for name, value in columns.items()]
-    await work.session.execute(
-        update(MessagingAccount)
-        .where(MessagingAccount.kind == kind, *former, MessagingAccount.ended_at.is_(None))
-        .values(ended_at=work.now)
-    )
-    work.session.add(row)
-    await work.session.flush()
+    label = await owners.label_of(work, owned)
+    is_replacing = await _end_former(work, owned)
+    row = await _insert(work, owned, account, label)
+    await note(actor, work, row, JournalAction.BEGIN_MESSAGING)
+    if is_replacing:
+        await tell_owner(work, row, NotificationKind.ACCOUNT_REPLACED)
+    elif row.person_id is not None and behalf(actor, row.person_id):
+        await tell_owner(work, row, NotificationKind.DEVICE_ADDED)
+    await index(work, row.id, account)
     newest = select(func.max(DirectoryBinding.version)).where(DirectoryBinding.label == row.label)
     version = (await work.session.scalar(newest) or 0) + 1
-    bound = directory.bind(signer, origin, kind, label, version, account.id, work.now)
+    bound = directory.bind(signer, origin, owned.kind, label, version, account.id, work.now)
     first = await _log(work, signer, row, chain, bound)
     work.session.add(
         DirectoryBinding(
@@ -129,31 +96,12 @@ async def create(
             leaf_index=first + len(chain),
         )
     )
-    await _index(work, row.id, account)
+    await work.session.flush()
     return row.id
 
 
-async def person_of(actor: Actor, work: Work, record_id: UUID) -> UUID:
-    """Return whose record it is, where the actor is they or acts for them in messages.
-
-    Raises:
-        NotFound: it is not theirs to act for.
-    """
-    record = RECORDS.alias()
-    speaks = speaks_for(actor, work.now, record.c.person_id, DelegationScope.MESSAGES)
-    found = select(record.c.person_id).where(record.c.id == record_id, speaks)
-    person_id: UUID | None = await work.session.scalar(found)
-    if person_id is None:
-        raise NotFound()
-    return person_id
-
-
 async def append(
-    actor: Actor,
-    work: Work,
-    signer: Signer,
-    account_id: bytes,
-    entries: Sequence[bytes],
+    actor: Actor, work: Work, signer: Signer, account_id: bytes, entries: Sequence[bytes]
 ) -> UUID:
     """Add entries to a chain: all of them, or none.
 
@@ -164,168 +112,81 @@ async def append(
         QuotaExceeded: the chain is full.
     """
     row = await require_own(actor, work, account_id)
-    locked = select(MessagingAccount.number).where(MessagingAccount.id == row.id)
-    number = (await work.session.scalars(locked.with_for_update())).one()
-    known = select(AccountEntry.data).where(AccountEntry.account_id == row.id)
-    chain = list(await work.session.scalars(known.order_by(AccountEntry.number)))
-    if len(chain) + len(entries) > MOST_ENTRIES:
+    in_use = MessagingAccount.id == row.id, MessagingAccount.ended_at.is_(None)
+    locked = select(MessagingAccount.number).where(*in_use).with_for_update()
+    number = await work.session.scalar(locked)
+    if number is None:  # another has taken its place in this moment
+        raise NotFound()
+    if number + 1 + len(entries) > MOST_ENTRIES:
         raise QuotaExceeded(f"A chain has at most {MOST_ENTRIES} entries.")
-    before = Account.replay(chain)
-    _check_follows(before, entries, number)
+    before = await state(work, row.id)
+    _check_follows(before, entries)
     account, added = _replay(before, entries, work.now)
-    await _log(work, signer, row, added)
     ended = {"ended_at": work.now} if account.is_closed else {}
     await work.session.execute(
         update(MessagingAccount)
         .where(MessagingAccount.id == row.id)
         .values(number=account.number, **ended)
     )
-    await _index(work, row.id, account)
-    if set(account.devices) - set(before.devices) and row.organization_id is None:
-        await notify(
-            work,
-            NotificationKind.DEVICE_ADDED,
-            work.new_id(),
-            person_id=row.person_id,
-            professional_id=row.professional_id,
-        )
+    await note(actor, work, row, JournalAction.CHANGE_MESSAGING_KEYS)
+    for kind in _news(before, account):
+        await tell_owner(work, row, kind)
+    await index(work, row.id, account)
+    await _log(work, signer, row, added)
     return row.id
 
 
-async def put_backup(actor: Actor, work: Work, account_id: bytes, data: bytes) -> UUID:
-    """Keep what only the recovery code opens.
-
-    Raises:
-        NotFound: the account is not the actor's to act with.
-        ValidationFailed: it is not what the account's chain says.
-    """
-    row = await require_own(actor, work, account_id)
-    if not 1 <= len(data) <= MOST_BACKUP_BYTES:
-        raise ValidationFailed("A backup has 1 to 8192 bytes.", path=("backup",))
-    chain = select(AccountEntry.data).where(AccountEntry.account_id == row.id)
-    account = Account.replay(await work.session.scalars(chain.order_by(AccountEntry.number)))
-    if account.recovery is None or digest(Label.BACKUP, data) != account.recovery.backup:
-        raise ValidationFailed("The chain names another backup.", path=("backup",))
-    statement = upsert(RecoveryBackup).values(account_id=row.id, data=data, stored_at=work.now)
-    await work.session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[RecoveryBackup.account_id],
-            set_={"data": statement.excluded.data, "stored_at": statement.excluded.stored_at},
-        )
+async def _end_former(work: Work, owned: Owned) -> bool:
+    """End the account that the owner has, and return whether there was one."""
+    since = MessagingAccount.created_at > work.now - BEGUN_WINDOW
+    begun = select(func.count()).where(*owned.theirs, since)
+    if (await work.session.scalar(begun) or 0) >= MOST_BEGUN:
+        raise QuotaExceeded("Too many accounts were begun today.")
+    former = await work.session.scalars(
+        update(MessagingAccount)
+        .where(*owned.theirs, MessagingAccount.ended_at.is_(None))
+        .values(ended_at=work.now)
+        .returning(MessagingAccount.id)
+        .execution_options(synchronize_session=False)
     )
-    return row.id
+    is_replacing = bool(former.all())
+    if is_replacing and not owned.may_replace:
+        raise denied("messaging.not-yours-to-replace")
+    return is_replacing
 
 
-async def backup(actor: Actor, work: Work, account_id: bytes) -> bytes:
-    """Return the backup of an account of the actor's.
-
-    Raises:
-        NotFound: there is none, or the account is not theirs.
-    """
-    row = await require_own(actor, work, account_id)
-    found = await work.session.get(RecoveryBackup, row.id)
-    if found is None:
-        raise NotFound()
-    return found.data
-
-
-async def post_pairing(actor: Actor, work: Work, data: bytes) -> int:
-    """Leave a message for another device of the same person; return its number.
-
-    Raises:
-        ValidationFailed: it is too long.
-        QuotaExceeded: too many are left; they go after ten minutes.
-    """
-    if not 1 <= len(data) <= MOST_PAIRING_BYTES:
-        raise ValidationFailed("A pairing message has 1 to 4096 bytes.", path=("message",))
-    owner = actor_key(actor)
-    await work.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(owner, 7))))
-    await work.session.execute(
-        delete(PairingMessage).where(PairingMessage.at < work.now - PAIRING_LIFE)
-    )
-    standing = select(func.count(), func.max(PairingMessage.number)).where(
-        PairingMessage.owner == owner
-    )
-    count, last = (await work.session.execute(standing)).one()
-    if count >= MOST_PAIRING:
-        raise QuotaExceeded("Too many messages of a pairing; begin again in ten minutes.")
-    number = (last or 0) + 1
-    work.session.add(PairingMessage(owner=owner, number=number, data=data, at=work.now))
-    return int(number)
-
-
-async def pairing(actor: Actor, work: Work, after: int) -> list[PairingMessage]:
-    """Return what the devices of the actor have left for each other."""
+async def _insert(work: Work, owned: Owned, account: Account, label: Label32) -> MessagingAccount:
     statement = (
-        select(PairingMessage)
-        .where(
-            PairingMessage.owner == actor_key(actor),
-            PairingMessage.number > after,
-            PairingMessage.at >= work.now - PAIRING_LIFE,
+        upsert(MessagingAccount)
+        .values(
+            id=work.new_id(),
+            account_id=bytes(account.id),
+            kind=owned.kind,
+            label=bytes(label),
+            number=account.number,
+            created_at=work.now,
+            **owned.columns,
         )
-        .order_by(PairingMessage.number)
-        .limit(MOST_PAIRING)
+        .on_conflict_do_nothing(index_elements=[MessagingAccount.account_id])
     )
-    return list(await work.session.scalars(statement))
+    row: MessagingAccount | None = await work.session.scalar(statement.returning(MessagingAccount))
+    if row is None:
+        raise Conflict("The account is there already.")
+    return row
 
 
-async def _owner(
-    actor: Actor, work: Work, owner: Owner
-) -> tuple[MessagingAccountKind, dict[str, Any]]:
-    """Return whose the account will be, as kind and columns."""
-    match actor:
-        case Patient(person_id=own) if owner.organization_id is None and owner.team is None:
-            person_id = owner.person_id or own
-            if person_id != own:
-                acts = delegated(own, work.now, Person.id, DelegationScope.MESSAGES)
-                statement = select(exists().where(Person.id == person_id, acts))
-                if not await work.session.scalar(statement):
-                    raise NotFound()
-            return MessagingAccountKind.PERSON, {"person_id": person_id}
-        case Professional(professional_id=own) if owner.person_id is None:
-            if owner.organization_id is None and owner.team is None:
-                return MessagingAccountKind.PROFESSIONAL, {"professional_id": own}
-            return await _organization(work, own, owner)
-    raise AccessDenied("access.no-role")
-
-
-async def _organization(
-    work: Work, professional_id: UUID, owner: Owner
-) -> tuple[MessagingAccountKind, dict[str, Any]]:
-    works_at = select(ProfessionalRow.organization_id).where(ProfessionalRow.id == professional_id)
-    organization_id = await work.session.scalar(works_at)
-    if organization_id is None or owner.organization_id not in (None, organization_id):
-        raise NotFound()
-    if owner.team is None:
-        return MessagingAccountKind.ORGANIZATION, {"organization_id": organization_id}
-    name = owner.team.strip()
-    if not 1 <= len(name) <= 100 or "\x00" in name:
-        raise ValidationFailed("A team's name has 1 to 100 characters.", path=("team",))
-    teams = select(func.count()).where(
-        MessagingAccount.organization_id == organization_id,
-        MessagingAccount.kind == MessagingAccountKind.TEAM,
-        MessagingAccount.ended_at.is_(None),
-    )
-    if (await work.session.scalar(teams) or 0) >= MOST_TEAMS:
-        raise QuotaExceeded(f"An organization has at most {MOST_TEAMS} teams.")
-    return MessagingAccountKind.TEAM, {"organization_id": organization_id, "name": name}
-
-
-async def _label(work: Work, kind: MessagingAccountKind, columns: dict[str, Any]) -> Label32:
-    """Return what the owner's bindings are found by: public for who is in a public register."""
-    register_id: str | None = None
-    if kind is MessagingAccountKind.PROFESSIONAL:
-        found = await work.session.get_one(ProfessionalRow, columns["professional_id"])
-        register_id = found.rpps
-    elif kind is MessagingAccountKind.ORGANIZATION:
-        organization = await work.session.get_one(Organization, columns["organization_id"])
-        register_id = organization.identifier_value
-    if register_id is not None:
-        return professional_label(register_id)
-    owned = [getattr(MessagingAccount, name) == value for name, value in columns.items()]
-    former = select(MessagingAccount.label).where(MessagingAccount.kind == kind, *owned)
-    label = await work.session.scalar(former.limit(1))
-    return Label32(label or token_bytes(Label32.SIZE))
+def _news(before: Account, after: Account) -> list[NotificationKind]:
+    """Return what of a change its owner is told."""
+    told = []
+    if after.devices.keys() - before.devices.keys():
+        told.append(NotificationKind.DEVICE_ADDED)
+    revoked = {id_ for id_, device in after.devices.items() if device.revoked_in is not None}
+    if any(before.devices[id_].revoked_in is None for id_ in revoked & before.devices.keys()):
+        told.append(NotificationKind.DEVICE_REVOKED)
+    is_pending = after.pending_root not in (None, before.pending_root)
+    if is_pending or after.root != before.root:
+        told.append(NotificationKind.ROOT_CHANGED)
+    return told
 
 
 def _replay(
@@ -351,14 +212,14 @@ def _replay(
     return account, numbered
 
 
-def _check_follows(before: Account, entries: Sequence[bytes], number: int) -> None:
+def _check_follows(before: Account, entries: Sequence[bytes]) -> None:
     """Tell whoever has an older chain so, and not that their entry is wrong."""
     try:
         first = read_entry(entries[0]) if entries else None
     except ProtocolError:
         return  # `_replay` says what is wrong with it
     if first is not None and (first.number != before.number + 1 or first.link != before.head):
-        raise StaleChain(number=number)
+        raise StaleChain(number=before.number)
 
 
 async def _log(
@@ -385,69 +246,3 @@ async def _log(
     ]
     await work.session.execute(insert(AccountEntry), rows)
     return first
-
-
-async def _index(work: Work, row_id: UUID, account: Account) -> None:
-    """Keep what a send is checked against: the account's devices, and who writes for it."""
-    await _index_devices(work, row_id, account)
-    await work.session.execute(
-        delete(MessagingMandate).where(MessagingMandate.account_id == row_id)
-    )
-    mandates = [
-        {
-            "account_id": row_id,
-            "who": bytes(given.delegate),
-            "is_delegation": True,
-            "may_write": bool(given.scope & Scope.WRITE),
-            "not_before": _moment(given.not_before),
-            "not_after": _moment(given.not_after),
-        }
-        for given in account.delegations.values()
-    ]
-    mandates += [
-        {
-            "account_id": row_id,
-            "who": bytes(who),
-            "is_delegation": False,
-            "may_write": True,
-            "not_before": None,
-            "not_after": None,
-        }
-        for who in account.roster
-    ]
-    if mandates:
-        statement = insert(MessagingMandate).execution_options(render_nulls=True)
-        await work.session.execute(statement, mandates)
-
-
-def _moment(milliseconds: int) -> datetime:
-    """Return a time of the protocol's; one that no calendar has is its last."""
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (OverflowError, OSError, ValueError):
-        return datetime.max.replace(tzinfo=UTC)
-
-
-async def _index_devices(work: Work, row_id: UUID, account: Account) -> None:
-    rows = [
-        {
-            "account_id": row_id,
-            "device_id": bytes(device.id),
-            "not_after": (
-                datetime.fromtimestamp(device.not_after / 1000, UTC) if device.not_after else None
-            ),
-            "revoked_at": work.now if device.revoked_in is not None else None,
-        }
-        for device in account.devices.values()
-    ]
-    if not rows:
-        return
-    statement = upsert(MessagingDevice)
-    kept = func.coalesce(MessagingDevice.revoked_at, statement.excluded.revoked_at)
-    await work.session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[MessagingDevice.account_id, MessagingDevice.device_id],
-            set_={"revoked_at": kept},
-        ),
-        rows,
-    )

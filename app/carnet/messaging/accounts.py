@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     SQLColumnExpression,
     and_,
+    any_,
     exists,
     false,
     func,
@@ -24,23 +25,23 @@ from sqlalchemy.orm import aliased
 
 from carnet.access.facts import RECORDS
 from carnet.access.filters import delegated, record_visible
-from carnet.access.tables import DelegationScope
+from carnet.access.tables import Delegation, DelegationScope
 from carnet.errors import NotFound
 from carnet.messaging.tables import (
     AccountEntry,
     DirectoryBinding,
     MessagingAccount,
     MessagingAccountKind,
+    Thread,
     ThreadMember,
 )
+from carnet.messaging.taking_part import visible_to as thread_visible
 from carnet.notifications.queries import recipient_of
 from carnet.people.actor import Actor, Anonymous, Patient, Professional
 from carnet.people.tables import Organization
 from carnet.people.tables import Professional as ProfessionalRow
 from carnet.store.database import Work
 from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_many
-from carnet_crypto.account import Account
-from carnet_crypto.values import AccountId
 
 OLDEST_ENTRY = Order("messaging-entries.oldest", AccountEntry.number.asc())
 
@@ -69,32 +70,59 @@ def visible_to(
     """Return the one filter on accounts.
 
     Professionals, organizations and teams are in public registers: whoever has signed in sees
-    theirs. A person's is seen by who acts with it, by professionals who may see the record, and by
-    the members of a thread that it is in.
+    theirs. A person's is seen by who acts with it and whom they act for, by professionals who may
+    see the record, or that of somebody they act for, and by the members of a thread that it is in.
     """
     if isinstance(actor, Anonymous):
         return false()
     public = account.kind != MessagingAccountKind.PERSON
     grounds = [public, acts_with(actor, now, account), _shares_thread(actor, now, account)]
+    if isinstance(actor, Patient):  # who lets somebody write for them seals their key for them
+        acts = _acts_for(now, account.person_id, literal(actor.person_id))
+        grounds.append(acts)
     if isinstance(actor, Professional):
         record = RECORDS.alias()
         sees = record_visible(actor, now, record.c)
-        grounds.append(exists().where(record.c.person_id == account.person_id, sees))
+        theirs = or_(
+            record.c.person_id == account.person_id,
+            _acts_for(now, account.person_id, record.c.person_id),
+        )
+        grounds.append(exists().where(theirs, sees))
     return or_(*grounds)
+
+
+def _acts_for(
+    now: datetime,
+    delegate_id: SQLColumnExpression[UUID | None],
+    holder_id: SQLColumnExpression[UUID],
+) -> ColumnElement[bool]:
+    """Return whether one person acts for another in messages."""
+    return (
+        select(literal(1))
+        .select_from(Delegation)
+        .where(
+            Delegation.delegate_person_id == delegate_id,
+            Delegation.holder_person_id == holder_id,
+            Delegation.revoked_at.is_(None),
+            or_(Delegation.expires_at.is_(None), Delegation.expires_at > now),
+            literal(DelegationScope.MESSAGES.value) == any_(Delegation.scopes),
+        )
+        .correlate_except(Delegation)
+        .exists()
+    )
 
 
 def _shares_thread(
     actor: Actor, now: datetime, account: type[MessagingAccount]
 ) -> ColumnElement[bool]:
-    own = aliased(MessagingAccount)
-    mine, theirs = aliased(ThreadMember), aliased(ThreadMember)
+    """Return whether the account is, or was, in a thread that the actor takes part in."""
+    member, thread = aliased(ThreadMember), aliased(Thread)
     return (
         select(literal(1))
-        .select_from(theirs)
-        .join(mine, mine.thread_id == theirs.thread_id)
-        .join(own, own.id == mine.account_id)
-        .where(theirs.account_id == account.id, mine.left_at.is_(None), acts_with(actor, now, own))
-        .correlate_except(theirs, mine, own)
+        .select_from(member)
+        .join(thread, thread.id == member.thread_id)
+        .where(member.account_id == account.id, thread_visible(actor, now, thread))
+        .correlate_except(member, thread)
         .exists()
     )
 
@@ -239,25 +267,4 @@ async def bindings_of(
     found: dict[UUID, list[DirectoryBinding]] = defaultdict(list)
     for row in await work.session.scalars(statement):
         found[row.account_id].append(row)
-    return found
-
-
-async def states(work: Work, ids: Collection[UUID]) -> dict[AccountId, tuple[UUID, Account]]:
-    """Return what the chains of these accounts say, verified once more, by the protocol's ids.
-
-    A chain is as long as an account has had devices and keys; only opening a thread and changing
-    its members ask for it, sending never does.
-    """
-    statement = (
-        select(AccountEntry.account_id, AccountEntry.data)
-        .where(AccountEntry.account_id.in_(ids))
-        .order_by(AccountEntry.account_id, AccountEntry.number)
-    )
-    chains: dict[UUID, list[bytes]] = defaultdict(list)
-    for account_id, data in await work.session.execute(statement):
-        chains[account_id].append(data)
-    found = {}
-    for row_id, chain in chains.items():
-        account = Account.replay(chain)
-        found[account.id] = (row_id, account)
     return found

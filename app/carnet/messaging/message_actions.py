@@ -13,7 +13,6 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from carnet.errors import (
-    AccessDenied,
     Conflict,
     NotFound,
     RotationDue,
@@ -22,7 +21,7 @@ from carnet.errors import (
     ThreadClosed,
     ValidationFailed,
 )
-from carnet.messaging.rules import RULES, Writing, writing
+from carnet.messaging.rules import Writing, denied, writing
 from carnet.messaging.sending import Prepared, prepare, writing_down
 from carnet.messaging.tables import (
     Message,
@@ -108,7 +107,7 @@ async def send(actor: Actor, work: Work, blobs: BlobStore, sending: Sending) -> 
         raise ThreadClosed()
     is_allowed, rule = writing(found.writing)
     if not is_allowed:
-        raise AccessDenied(rule, RULES[rule])
+        raise denied(rule)
     if envelope.epoch != thread.epoch:
         entries = await log_after_epoch(work, thread.id, envelope.epoch)
         raise StaleControlHead(number=thread.control_number, entries=tuple(entries))
@@ -239,7 +238,7 @@ async def erase(actor: Actor, work: Work, message_id: UUID) -> UUID:
     roles = (await work.session.execute(through)).all()
     is_own = any(account_id == row.member_id for _, account_id in roles)
     if not is_own and not any(role is ThreadRole.MANAGER for role, _ in roles):
-        raise AccessDenied("messaging.erases", RULES["messaging.erases"])
+        raise denied("messaging.erases")
     if row.erased_at is None:
         await erase_bodies(work, [row])
     return message_id

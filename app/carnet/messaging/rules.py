@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
+from carnet.errors import AccessDenied
 from carnet.messaging.tables import MessagingAccountKind, ThreadRole
 
 RULES = {
@@ -31,9 +32,16 @@ RULES = {
     "messaging.device": "The device is not one of the account's, or no longer.",
     "messaging.record-not-open": "The patient's record is not open.",
     "messaging.unheard": "No professional is there to read it.",
+    "messaging.no-owner": "Patients and professionals have messages, and whom they act for.",
+    "messaging.not-yours-to-replace": "Only its owner, or their parent, replaces an account.",
     "messaging.erases": "Only who sent a message, or manages the thread, erases it.",
 }
 """What decides, with a sentence for people."""
+
+
+def denied(rule: str) -> AccessDenied:
+    """Return the refusal of one of these rules."""
+    return AccessDenied(rule, RULES[rule])
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,18 @@ class RecoveryBackup(Base):
     )
     data: Mapped[bytes] = mapped_column(LargeBinary)
     stored_at: Mapped[datetime]
+    reads: Mapped[int] = mapped_column(server_default=text("0"))  # since read_since
+    read_since: Mapped[datetime | None]
+
+
+class CosignedCheckpoint(Base):
+    """A checkpoint of the directory's log that witnesses have signed too."""
+
+    __tablename__ = "messaging_cosigned_checkpoints"
+
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    note: Mapped[str]
+    stored_at: Mapped[datetime]
 
 
 class PairingMessage(Base):

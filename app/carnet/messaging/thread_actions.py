@@ -20,7 +20,8 @@ from carnet.errors import (
 )
 from carnet.messaging import facts
 from carnet.messaging.account_actions import CLOCK_SKEW
-from carnet.messaging.accounts import require_own, states, visible_to
+from carnet.messaging.accounts import require_own, visible_to
+from carnet.messaging.chains import states
 from carnet.messaging.rules import Party, joining, opening
 from carnet.messaging.tables import (
     ControlEntry,

@@ -18,6 +18,8 @@ MANDATORY = frozenset(
         NotificationKind.CARE_TEAM_JOINED,  # authorized once the holder was informed (R1111-46)
         NotificationKind.CONSENT_ATTESTED,  # by somebody else, in the holder's name (R1111-46)
         NotificationKind.EMERGENCY_ACCESS,  # reported afterwards, to the doctor too (R1111-48)
+        NotificationKind.ROOT_CHANGED,  # three days to object (docs/protocol.md, 6)
+        NotificationKind.ACCOUNT_REPLACED,  # whoever has a stolen session could have done it
     }
 )
 """What a rule wants told: it reaches its recipient as long as there is a way to reach them."""
@@ -28,6 +30,10 @@ TO_PROFESSIONALS = (
     NotificationKind.EMERGENCY_ACCESS,
     NotificationKind.MESSAGE_AWAITS,
     NotificationKind.DEVICE_ADDED,
+    NotificationKind.DEVICE_REVOKED,
+    NotificationKind.ROOT_CHANGED,
+    NotificationKind.ACCOUNT_REPLACED,
+    NotificationKind.BACKUP_FETCHED,
 )
 TO_PERSONS = tuple(kind for kind in NotificationKind if kind is not NotificationKind.VOLUME_ALARM)
 """Operators are told in the app only."""

@@ -37,6 +37,10 @@ class NotificationKind(StrEnum):
     EXPORT_READY = "EXPORT_READY"
     MESSAGE_AWAITS = "MESSAGE_AWAITS"  # a message in a thread of theirs
     DEVICE_ADDED = "DEVICE_ADDED"  # to their messaging account
+    DEVICE_REVOKED = "DEVICE_REVOKED"
+    ROOT_CHANGED = "ROOT_CHANGED"  # the key that speaks for all their devices, now or in three days
+    ACCOUNT_REPLACED = "ACCOUNT_REPLACED"  # their messaging account, by a new one
+    BACKUP_FETCHED = "BACKUP_FETCHED"  # what their recovery code opens
     VOLUME_ALARM = "VOLUME_ALARM"  # to operators
 
 

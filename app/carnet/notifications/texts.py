@@ -85,6 +85,26 @@ _NOTIFICATIONS: dict[Locale, dict[NotificationKind, Text]] = {
             "Un appareil a été ajouté à votre messagerie. Si ce n’est pas vous, révoquez-le sans"
             " attendre.",
         ),
+        K.DEVICE_REVOKED: Text(
+            "Un appareil a été révoqué",
+            "Un appareil a été révoqué dans votre messagerie. Si ce n’est pas vous, connectez-vous"
+            " sans attendre.",
+        ),
+        K.ROOT_CHANGED: Text(
+            "Les clés de votre messagerie changent",
+            "Les clés de votre messagerie changent. Si ce n’est pas vous, connectez-vous sans"
+            " attendre : vous pouvez encore vous y opposer.",
+        ),
+        K.ACCOUNT_REPLACED: Text(
+            "Votre messagerie a été recommencée",
+            "Un nouveau compte de messagerie a remplacé l’ancien. Si ce n’est pas vous,"
+            " connectez-vous sans attendre et changez votre mot de passe.",
+        ),
+        K.BACKUP_FETCHED: Text(
+            "Votre sauvegarde de messagerie a été demandée",
+            "La sauvegarde qui sert à retrouver votre messagerie a été demandée. Si ce n’est pas"
+            " vous, connectez-vous sans attendre et changez votre mot de passe.",
+        ),
         K.VOLUME_ALARM: Text(
             "Une alerte attend les exploitants",
             "Une alerte vous attend. Connectez-vous pour l’examiner.",
@@ -146,6 +166,25 @@ _NOTIFICATIONS: dict[Locale, dict[NotificationKind, Text]] = {
         K.DEVICE_ADDED: Text(
             "A device was added",
             "A device was added to your messages. If it was not you, revoke it at once.",
+        ),
+        K.DEVICE_REVOKED: Text(
+            "A device was revoked",
+            "A device of your messages was revoked. If it was not you, sign in at once.",
+        ),
+        K.ROOT_CHANGED: Text(
+            "The keys of your messages are changing",
+            "The keys of your messages are changing. If it was not you, sign in at once: you can"
+            " still object.",
+        ),
+        K.ACCOUNT_REPLACED: Text(
+            "Your messages have begun anew",
+            "A new messaging account has taken the place of the former. If it was not you, sign in"
+            " at once and change your password.",
+        ),
+        K.BACKUP_FETCHED: Text(
+            "Your recovery backup was fetched",
+            "The backup that your messages are recovered with was fetched. If it was not you, sign"
+            " in at once and change your password.",
         ),
         K.VOLUME_ALARM: Text(
             "An alarm awaits the operators",

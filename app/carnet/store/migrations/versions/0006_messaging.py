@@ -23,6 +23,10 @@ KINDS = (
     "EXPORT_READY",
     "MESSAGE_AWAITS",
     "DEVICE_ADDED",
+    "DEVICE_REVOKED",
+    "ROOT_CHANGED",
+    "ACCOUNT_REPLACED",
+    "BACKUP_FETCHED",
     "VOLUME_ALARM",
 )
 
@@ -37,6 +41,13 @@ def upgrade() -> None:
         name, "notifications", f"kind IN ({kinds})", postgresql_not_valid=True
     )
     op.execute(f"ALTER TABLE notifications VALIDATE CONSTRAINT {name}")
+    op.create_table(
+        "messaging_cosigned_checkpoints",
+        sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("stored_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("size", name=op.f("pk_messaging_cosigned_checkpoints")),
+    )
     op.create_table(
         "messaging_pairings",
         sa.Column("owner", sa.Text(), nullable=False),
@@ -293,6 +304,8 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.Column("stored_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reads", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("read_since", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"],
             ["messaging_accounts.id"],
