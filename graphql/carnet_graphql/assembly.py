@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
+from graphql import DocumentNode, GraphQLError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from carnet_graphql.context import Context
 from carnet_graphql.errors import EXCEPTION_HANDLERS
-from carnet_graphql.limits import Limits, ProductionLimits
+from carnet_graphql.known import Known
+from carnet_graphql.limits import Limits
 from carnet_graphql.masking import Masking, mask_all
 from carnet_graphql.scalars import SCALARS
 
@@ -59,13 +60,14 @@ def build(
         types: types that no field names, only an interface does.
         introspection: False hides the schema from clients, as in production.
     """
+    known: Known[DocumentNode] = Known()
     built = CarnetSchema(
         query,
         mutation,
         subscription,
         types=types,
         config=StrawberryConfig(scalar_map=SCALARS),
-        extensions=[Masking, Limits if introspection else ProductionLimits],
+        extensions=[Masking, lambda: Limits(known, introspection=introspection)],
         exception_handlers=EXCEPTION_HANDLERS,
     )
     built.introspection = introspection

@@ -27,6 +27,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from carnet_graphql.known import Known
 from carnet_graphql.masking import ERROR_LIMIT
 
 TOKEN_LIMIT = 5000  # lexical tokens and comments; the introspection query has about 300
@@ -140,32 +141,45 @@ def _add_spreads(size: _Size, fragments: dict[str, _Size]) -> None:
 
 
 class Limits(SchemaExtension):
-    """Refuses documents that are too long, too deep or too wide, then validates the rest."""
+    """Refuses documents that are too long, too deep or too wide, then validates the rest.
 
-    introspection = True
+    Args:
+        known: what it has checked before.
+        introspection: False tells the schema to nobody: no introspection, no «did you mean».
+    """
+
+    def __init__(self, known: Known[DocumentNode], *, introspection: bool) -> None:
+        super().__init__()
+        self._known = known
+        self._introspection = introspection
 
     def on_operation(self) -> Iterator[None]:
         """Bound the parser."""
         self.execution_context.parse_options["max_tokens"] = TOKEN_LIMIT
         yield
 
+    def on_parse(self) -> Iterator[None]:
+        """Take a document that was parsed and checked before."""
+        context = self.execution_context
+        context.graphql_document = self._known.get(context.query or "")
+        yield
+
     def on_validate(self) -> Iterator[None]:
         """Check the size, then GraphQL's rules up to 5 errors; Strawberry's own run is skipped."""
         context = self.execution_context
-        document = context.graphql_document
+        text, document = context.query or "", context.graphql_document
         if document is None:  # parsing failed and said so
             yield
             return
+        name = context._provided_operation_name
+        if self._known.get(text) is document:
+            refused = check_choice(document, name)
+            context.pre_execution_errors = [refused] if refused is not None else []
+            yield
+            return
         context.pre_execution_errors = check(
-            context.schema._schema,
-            document,
-            context._provided_operation_name,
-            introspection=self.introspection,
+            context.schema._schema, document, name, introspection=self._introspection
         )
+        if not context.pre_execution_errors:
+            self._known.keep(document, text)
         yield
-
-
-class ProductionLimits(Limits):
-    """The same, and the schema is not told: no introspection, no «did you mean»."""
-
-    introspection = False

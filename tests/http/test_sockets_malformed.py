@@ -486,7 +486,7 @@ async def test_what_is_remembered_of_operations_is_bounded(served: Served) -> No
             assert (await socket.message())["type"] == "next"
             assert (await socket.message())["type"] == "complete"
     known = served.live.operations._known
-    assert sum(len(text) for text, _ in known) < 1_000_000
+    assert sum(len(text) for text, _ in known._values) < 1_000_000
     async with upgraded(served) as socket:
         await socket.acknowledged()
         query = f"subscription {{ inboxEvents {{ __typename {' ,' * 200_000} }} }}"

@@ -321,7 +321,7 @@ async def test_a_send_costs_the_same_however_many_are_there(
     with scene.statements(database) as sent:
         async with database.write() as work:
             await message_actions.send(doctor.actor, work, blobs, sending)
-    assert len(sent) == 5, sent  # lock, facts, write; and the streams' numbers and events
+    assert len(sent) == 4, sent  # lock, facts, write; and the events
 
 
 async def test_lists_cost_the_same_however_many_threads(

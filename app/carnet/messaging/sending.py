@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
-from uuid import UUID
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    DateTime,
     LargeBinary,
     Uuid,
     and_,
@@ -35,6 +33,7 @@ from sqlalchemy.orm import aliased
 
 from carnet.errors import NotFound
 from carnet.messaging.accounts import acts_with
+from carnet.messaging.prepared import NOW, anybody
 from carnet.messaging.tables import (
     Message,
     MessagingAccount,
@@ -53,9 +52,8 @@ from carnet.messaging.taking_part import (
 )
 from carnet.messaging.telling import taking_part
 from carnet.messaging.usage import counting
-from carnet.people.actor import Assurance, Patient, Professional
+from carnet.people.actor import Patient, Professional
 
-_NOW = bindparam("b_now", type_=DateTime(timezone=True))
 _THREAD = bindparam("b_thread", type_=LargeBinary())
 
 
@@ -74,12 +72,8 @@ def prepare(kind: str) -> Prepared:
     Raises:
         NotFound: such an actor has no threads.
     """
-    me = cast(UUID, bindparam("b_me", type_=Uuid()))
-    if kind == Patient.kind:
-        actor: Patient | Professional = Patient(me, me, Assurance.SANDBOX)
-    elif kind == Professional.kind:
-        actor = Professional(me, me, Assurance.SANDBOX)
-    else:
+    actor = anybody(kind)
+    if actor is None:
         raise NotFound()
     lock = (
         select(
@@ -92,7 +86,7 @@ def prepare(kind: str) -> Prepared:
             Thread.last_number,
             Thread.retention_days,
         )
-        .where(Thread.thread_id == _THREAD, visible_to(actor, _NOW))
+        .where(Thread.thread_id == _THREAD, visible_to(actor, NOW))
         .with_for_update(of=Thread)
     )
     return Prepared(lock, _facts(actor))
@@ -107,14 +101,14 @@ def _facts(actor: Patient | Professional) -> Any:
         mandate.account_id == account.id,
         mandate.who == author.account_id,
         mandate.may_write,
-        holds(mandate, _NOW),
+        holds(mandate, NOW),
         or_(~mandate.is_delegation, Thread.is_delegation_allowed),
     )
     is_device = exists().where(
         device.account_id == author.id,
         device.device_id == device_id,
         device.revoked_at.is_(None),
-        or_(device.not_after.is_(None), device.not_after >= _NOW),
+        or_(device.not_after.is_(None), device.not_after >= NOW),
     )
     last = select(func.max(Message.sequence)).where(
         Message.thread_id == Thread.id, Message.device_id == device_id
@@ -154,9 +148,9 @@ def _facts(actor: Patient | Professional) -> Any:
         .where(
             Thread.thread_id == _THREAD,
             author.ended_at.is_(None),
-            acts_with(actor, _NOW, author),
+            acts_with(actor, NOW, author),
             or_(author.id == account.id, writes_for),
-            visible_to(actor, _NOW),
+            visible_to(actor, NOW),
             or_(Thread.person_id.is_(None), ~account_shut_out(Thread.person_id, account)),
         )
         .order_by(author.id != account.id, rank, account.id)
@@ -182,12 +176,12 @@ def writing_down() -> Any:
         .values(
             last_number=number,
             epoch_messages=Thread.epoch_messages + 1,
-            last_activity_at=_NOW,
+            last_activity_at=NOW,
         )
         .cte("counted")
     )
     usage = counting().cte("usage")
-    part = taking_part(_NOW, ThreadMember.thread_id == thread_id).cte("part")
+    part = taking_part(NOW, ThreadMember.thread_id == thread_id).cte("part")
     reader, is_person, is_told = list(part.c)[1:4]
     everybody = (
         select(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import cast
+from functools import cache
+from typing import TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, any_, func, literal, select
@@ -13,6 +14,7 @@ from sqlalchemy.orm import aliased
 
 from carnet.access.tables import Delegation, DelegationScope
 from carnet.errors import NotFound
+from carnet.messaging.prepared import IDS, ME, NOW, anybody, given
 from carnet.messaging.tables import (
     ControlEntry,
     EpochWrap,
@@ -25,7 +27,7 @@ from carnet.messaging.tables import (
     ThreadReader,
     ThreadState,
 )
-from carnet.messaging.taking_part import readable_by, takes_part, visible_to
+from carnet.messaging.taking_part import Moment, readable_by, takes_part, visible_to
 from carnet.notifications.queries import recipient_of
 from carnet.people.actor import Actor
 from carnet.store.database import Work
@@ -38,11 +40,12 @@ OLDEST_MESSAGE = Order("messages.oldest", Message.number.asc())
 MOST_CAUGHT_UP = 50  # entries in one refusal; the rest is read page by page
 MOST_UNREAD = 1000  # messages of a thread that are counted
 
+T = TypeVar("T", Thread, Message, ControlEntry)
+
 
 async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Thread]:
     """Return those of the threads that the actor sees."""
-    statement = select(Thread).where(Thread.id.in_(ids), visible_to(actor, work.now))
-    return {row.id: row for row in await work.session.scalars(statement)}
+    return {row.id: row for row in await _seen(actor, work, Thread, ids)}
 
 
 async def require(actor: Actor, work: Work, thread_id: bytes) -> Thread:
@@ -187,16 +190,14 @@ async def message_counts(
 
 async def messages_by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Message]:
     """Return those of the messages that the actor sees."""
-    statement = _within(actor, work, Message).where(Message.id.in_(ids))
-    return {row.id: row for row in await work.session.scalars(statement)}
+    return {row.id: row for row in await _seen(actor, work, Message, ids)}
 
 
 async def control_by_ids(
     actor: Actor, work: Work, ids: Collection[UUID]
 ) -> dict[UUID, ControlEntry]:
     """Return those of the control entries that the actor sees."""
-    statement = _within(actor, work, ControlEntry).where(ControlEntry.id.in_(ids))
-    return {row.id: row for row in await work.session.scalars(statement)}
+    return {row.id: row for row in await _seen(actor, work, ControlEntry, ids)}
 
 
 async def wraps_of(
@@ -278,13 +279,28 @@ async def ends_at(actor: Actor, work: Work, thread_id: UUID) -> datetime | None:
     Raises:
         NotFound: they take no part.
     """
+    statement = _ending(actor.kind)
+    if statement is None:
+        raise NotFound()
+    asked = given(actor, work.now, ids=[thread_id])
+    found = (await work.session.execute(statement, asked)).one_or_none()
+    if found is None:
+        raise NotFound()
+    return min((at for at in found if at is not None), default=None)
+
+
+@cache
+def _ending(kind: str) -> Select[datetime | None, datetime | None] | None:
+    actor = anybody(kind)
+    if actor is None:
+        return None
     ending = (
         select(func.min(Delegation.expires_at))
         .where(
             Delegation.holder_person_id == Thread.person_id,
-            Delegation.delegate_person_id == recipient_of(actor),  # of nobody but a person
+            Delegation.delegate_person_id == ME,  # of nobody but a person
             Delegation.revoked_at.is_(None),
-            Delegation.expires_at > work.now,
+            Delegation.expires_at > NOW,
             literal(DelegationScope.MESSAGES.value) == any_(Delegation.scopes),
         )
         .correlate(Thread)
@@ -294,15 +310,11 @@ async def ends_at(actor: Actor, work: Work, thread_id: UUID) -> datetime | None:
     over = (
         select(func.min(mandate.not_after))
         .join(ThreadMember, ThreadMember.account_id == mandate.account_id)
-        .where(ThreadMember.thread_id == Thread.id, mandate.not_after > work.now)
+        .where(ThreadMember.thread_id == Thread.id, mandate.not_after > NOW)
         .correlate(Thread)
         .scalar_subquery()
     )
-    statement = select(ending, over).where(Thread.id == thread_id, visible_to(actor, work.now))
-    found = (await work.session.execute(statement)).one_or_none()
-    if found is None:
-        raise NotFound()
-    return min((at for at in found if at is not None), default=None)
+    return select(ending, over).where(Thread.id == any_(IDS), visible_to(actor, NOW))
 
 
 async def attachments_of(
@@ -313,7 +325,7 @@ async def attachments_of(
         select(MessageAttachment, Blob.size_bytes)
         .join(Blob, Blob.id == MessageAttachment.blob_id)
         .join(Message, Message.id == MessageAttachment.message_id)
-        .where(MessageAttachment.message_id.in_(message_ids), _is_within(actor, work, Message))
+        .where(MessageAttachment.message_id.in_(message_ids), _is_within(actor, work.now, Message))
         .order_by(MessageAttachment.message_id, MessageAttachment.position)
     )
     found: dict[UUID, list[tuple[MessageAttachment, int]]] = defaultdict(list)
@@ -362,7 +374,7 @@ async def attachment(actor: Actor, work: Work, attachment_id: UUID) -> Blob:
         select(Blob)
         .join(MessageAttachment, MessageAttachment.blob_id == Blob.id)
         .join(Message, Message.id == MessageAttachment.message_id)
-        .where(MessageAttachment.id == attachment_id, _is_within(actor, work, Message))
+        .where(MessageAttachment.id == attachment_id, _is_within(actor, work.now, Message))
     )
     blob = await work.session.scalar(statement)
     if blob is None:
@@ -374,16 +386,35 @@ def _past(table: type[Message] | type[ControlEntry], after: int | None) -> Colum
     return table.number > after if after is not None else literal(True)
 
 
+async def _seen(actor: Actor, work: Work, table: type[T], ids: Collection[UUID]) -> Sequence[T]:
+    """Return those of the rows that the actor sees."""
+    statement = _by_ids(actor.kind, table)
+    if statement is None:
+        return ()
+    asked = given(actor, work.now, ids=list(ids))
+    return (await work.session.scalars(statement, asked)).all()
+
+
+@cache
+def _by_ids(kind: str, table: type[T]) -> Select[T] | None:
+    actor = anybody(kind)
+    if actor is None:
+        return None
+    hangs = cast("type[Message] | type[ControlEntry]", table)
+    is_seen = visible_to(actor, NOW) if table is Thread else _is_within(actor, NOW, hangs)
+    return select(table).where(table.id == any_(IDS), is_seen)
+
+
 def _within(actor: Actor, work: Work, table: type[Message] | type[ControlEntry]) -> Select:  # type: ignore[type-arg]
-    return select(table).where(_is_within(actor, work, table))
+    return select(table).where(_is_within(actor, work.now, table))
 
 
 def _is_within(
-    actor: Actor, work: Work, table: type[Message] | type[ControlEntry]
+    actor: Actor, now: Moment, table: type[Message] | type[ControlEntry]
 ) -> ColumnElement[bool]:
     thread = aliased(Thread)
-    seen = visible_to(actor, work.now, thread)
+    seen = visible_to(actor, now, thread)
     if table is Message:
-        seen = readable_by(actor, work.now, thread, cast(ColumnElement[int], Message.epoch))
+        seen = readable_by(actor, now, thread, cast(ColumnElement[int], Message.epoch))
     within = select(literal(1)).select_from(thread).where(thread.id == table.thread_id, seen)
     return within.correlate_except(thread).exists()

@@ -14,7 +14,7 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, LargeBinary, and_, bindparam, delete, or_, select, update
 
 from carnet.errors import Unauthenticated
 from carnet.people import rules
@@ -229,10 +229,16 @@ async def _make_room(work: Work, account: Account) -> None:
     tell_account(work, account.id)
 
 
+_SESSION = (
+    select(Session, Account)
+    .join(Account)
+    .where(Session.token_hash == bindparam("b_hash", type_=LargeBinary()))
+)
+
+
 async def _by_session(database: Database, digest: bytes) -> Actor:
-    statement = select(Session, Account).join(Account).where(Session.token_hash == digest)
-    async with database.read() as work:
-        found = (await work.session.execute(statement)).one_or_none()
+    async with database.glance() as work:
+        found = (await work.session.execute(_SESSION, {"b_hash": digest})).one_or_none()
     if found is None:
         raise Unauthenticated()
     session, account = found

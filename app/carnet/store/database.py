@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -73,6 +74,8 @@ class Database:
         snapshots = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )  # shares the pool; each connection is put back as it was
+        glances = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._glances = async_sessionmaker(glances, expire_on_commit=False, autoflush=False)
         self._snapshots = async_sessionmaker(snapshots, expire_on_commit=False, autoflush=False)
 
     @classmethod
@@ -101,12 +104,12 @@ class Database:
             asyncpg_url(url),
             pool_size=pool_size,
             max_overflow=pool_size,
-            pool_pre_ping=True,
             hide_parameters=True,  # an error's text must not hold what people said
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
             connect_args={"server_settings": settings},
         )
+        event.listen(engine.sync_engine, "checkout", _check_open)
         return cls(engine, clock)
 
     @asynccontextmanager
@@ -132,9 +135,26 @@ class Database:
         async with self._snapshots() as session:
             yield Work(session, self.clock.now())
 
+    @asynccontextmanager
+    async def glance(self) -> AsyncIterator[Work]:
+        """Open no transaction: each statement sees what is committed by then. For a single one,
+        on the way of every request."""
+        async with self._glances() as session:
+            yield Work(session, self.clock.now())
+
     async def close(self) -> None:
         """Close every pooled connection."""
         await self.engine.dispose()
+
+
+def _check_open(connection: Any, _record: object, _proxy: object) -> None:
+    """Make the pool replace a connection that has gone.
+
+    asyncpg hears of it when the server closes it; SQLAlchemy's own way to find out
+    (``pool_pre_ping``) asks the server three questions before each use.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 def _nobody_listens(_grown: Mapping[UUID, int]) -> None:

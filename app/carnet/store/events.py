@@ -13,14 +13,19 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
+    DateTime,
     FromClause,
+    Text,
     and_,
     any_,
+    bindparam,
     column,
     delete,
     exists,
@@ -36,6 +41,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import TypeEngine
 
 from carnet.store.tables import Event, EventStream
 
@@ -94,54 +100,84 @@ async def flush(
     """
     asked: dict[UUID, int] = defaultdict(int)
     must_exist: set[UUID] = set()
+    told: dict[str, list[Any]] = {name: [] for name in _TOLD}
     for event in events:
         for stream_id in event.streams:
             asked[stream_id] += 1
             if not event.is_hint:
                 must_exist.add(stream_id)
-    ends = await _take_numbers(session, asked, must_exist)
-    following = {id_: end - asked[id_] + 1 for id_, end in ends.items()}
-    rows: list[dict[str, Any]] = []
-    for event in events:
-        for stream_id in event.streams:
-            if stream_id in following:
-                rows.append(
-                    {
-                        "stream_id": stream_id,
-                        "number": following[stream_id],
-                        "id": event.id,
-                        "kind": event.kind,
-                        "subject_id": event.subject_id,
-                        "record_id": event.record_id,
-                        "at": now,
-                    }
-                )
-                following[stream_id] += 1
-    if rows:
-        await session.execute(insert(Event).execution_options(render_nulls=True), rows)
-    return ends
+            row = stream_id, asked[stream_id], event.id, event.kind, event.subject_id
+            for name, value in zip(_TOLD, (*row, event.record_id), strict=True):
+                told[name].append(value)
+    ids = sorted(asked)
+    given = {
+        "ids": ids,
+        "counts": [asked[id_] for id_ in ids],
+        "begins": [id_ in must_exist for id_ in ids],
+        "now": now,
+        **told,
+    }
+    ends = await session.execute(_writing(), given)
+    return {id_: last for id_, last in ends}
 
 
-async def _take_numbers(
-    session: AsyncSession, asked: Mapping[UUID, int], must_exist: Collection[UUID]
-) -> dict[UUID, int]:
-    """Take the next numbers of the streams that exist, and begin those that must.
+_TOLD = ("stream_ids", "places", "event_ids", "kinds", "subject_ids", "record_ids")
 
-    One statement, so that also between a stream that is begun and one that is there, the locks
-    are taken in the order of the ids.
+
+@cache
+def _writing() -> Any:
+    """Return the statement that takes the next numbers of the streams that exist, begins those that
+    must, and writes the events; made once, for making it would be most of what it costs.
+
+    Between a stream that is begun and one that is there, too, locks are taken in the order of ids.
     """
-    wanted = _pairs(asked, "count")
-    begins = wanted.c.id == any_(literal(sorted(must_exist), ARRAY(PG_UUID(as_uuid=True))))
-    is_there = exists().where(EventStream.id == wanted.c.id)
+    uuid, number = PG_UUID(as_uuid=True), BigInteger()
+    wanted = _table("wanted", ids=uuid, counts=number, begins=Boolean())
+    types: tuple[TypeEngine[Any], ...] = (uuid, number, uuid, Text(), uuid, uuid)
+    told = _table("told", **dict(zip(_TOLD, types, strict=True)))
+    is_there = exists().where(EventStream.id == wanted.c.ids)
     new = upsert(EventStream).from_select(
         ["id", "last_number"],
-        select(wanted.c.id, wanted.c.count).where(or_(begins, is_there)).order_by(wanted.c.id),
+        select(wanted.c.ids, wanted.c.counts)
+        .where(or_(wanted.c.begins, is_there))
+        .order_by(wanted.c.ids),
     )
-    taken = new.on_conflict_do_update(
-        index_elements=[EventStream.id],
-        set_={"last_number": EventStream.last_number + new.excluded.last_number},
-    ).returning(EventStream.id, EventStream.last_number)
-    return {id_: last for id_, last in await session.execute(taken)}
+    taken = (
+        new.on_conflict_do_update(
+            index_elements=[EventStream.id],
+            set_={"last_number": EventStream.last_number + new.excluded.last_number},
+        )
+        .returning(EventStream.id, EventStream.last_number)
+        .cte("taken")
+    )
+    written = (
+        insert(Event)
+        .from_select(
+            ["stream_id", "number", "id", "kind", "subject_id", "record_id", "at"],
+            select(
+                told.c.stream_ids,
+                taken.c.last_number - wanted.c.counts + told.c.places,
+                told.c.event_ids,
+                told.c.kinds,
+                told.c.subject_ids,
+                told.c.record_ids,
+                bindparam("now", type_=DateTime(timezone=True)),
+            ).select_from(
+                told.join(taken, taken.c.id == told.c.stream_ids).join(
+                    wanted, wanted.c.ids == taken.c.id
+                )
+            ),
+        )
+        .cte("written")
+    )
+    return select(taken.c.id, taken.c.last_number).add_cte(written)
+
+
+def _table(name: str, **columns: TypeEngine[Any]) -> FromClause:
+    """Return a table made of arrays, each a parameter of its column's name."""
+    arrays = [bindparam(given, type_=ARRAY(type_)) for given, type_ in columns.items()]
+    made = [column(given, type_) for given, type_ in columns.items()]
+    return func.unnest(*arrays).table_valued(*made, name=name).render_derived()
 
 
 async def ensure_streams(work: Work, ids: Collection[UUID]) -> None:

@@ -301,7 +301,7 @@ class Group:
             await self._check(self._shared.new_context(self.actor))
 
     async def _check(self, context: Context) -> None:
-        async with context.database.read() as work:
+        async with context.database.glance() as work:
             ends_at = await live_until(work, self.actor)
         try:
             may_end_at = await self.topic.standing(context)

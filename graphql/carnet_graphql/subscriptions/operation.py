@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +20,9 @@ from graphql.language import FieldNode
 
 from carnet.errors import ValidationFailed
 from carnet_graphql.assembly import CarnetSchema
+from carnet_graphql.known import Known
 from carnet_graphql.limits import TOKEN_LIMIT, check
 
-CACHED = 256  # operations; a front end has some dozens
-REMEMBERED_TEXT = 16 * 1024  # characters of an operation that is remembered
 FOLLOWED_TEXT = 64 * 1024  # characters of a subscription, and bytes of its variables: they stay
 AFTER = "after"
 
@@ -64,14 +62,12 @@ class Operations:
 
     def __init__(self, schema: CarnetSchema) -> None:
         self.schema = schema
-        self._known: OrderedDict[tuple[str, str | None], Operation] = OrderedDict()
+        self._known: Known[Operation] = Known()
 
     def read(self, text: str, name: str | None) -> Operation | list[GraphQLError]:
         """Return the operation, or what is wrong with it."""
-        key = text, name
-        known = self._known.get(key)
+        known = self._known.get(text, name)
         if known is not None:
-            self._known.move_to_end(key)
             return known
         try:
             document = parse(text, max_tokens=TOKEN_LIMIT)
@@ -89,10 +85,7 @@ class Operations:
                 return [GraphQLError(f"A subscription has at most {FOLLOWED_TEXT} characters.")]
             own = _variable_for_after(document, found.selection_set.selections[0])
         operation = Operation(text, name, document, found.operation, own)
-        if len(text) <= REMEMBERED_TEXT:
-            self._known[key] = operation
-        if len(self._known) > CACHED:
-            self._known.popitem(last=False)
+        self._known.keep(operation, text, name)
         return operation
 
 

@@ -75,7 +75,7 @@ class ThreadTopic(Topic):
     async def standing(self, context: Context) -> datetime | None:
         """Return until when the actor may take part; who is a member is so until somebody says
         otherwise, who acts for one perhaps only for a time."""
-        async with context.database.read() as work:
+        async with context.database.glance() as work:
             return await threads.ends_at(context.actor, work, self.stream_id)
 
     async def open(self, context: Context) -> None:
