@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import graph
+import pytest
 from graphql import DocumentNode, parse
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 
