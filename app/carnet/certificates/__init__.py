@@ -1,0 +1,1 @@
+"""Signed certificates as evidence of vaccination: EU COVID certificates, SMART Health Cards."""

@@ -1,0 +1,197 @@
+"""SMART Health Cards: a JWS over a compressed FHIR bundle, in a file, a link or QR codes.
+
+Source: SMART Health Cards Framework 1.4 (HL7, spec.smarthealth.cards). The issuer's keys come from
+the trust list; nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+from joserfc.jws import JWSRegistry
+
+from carnet.certificates.certificate import (
+    MOST_BYTES,
+    MOST_DOSES,
+    Bearer,
+    Certificate,
+    CertificateRefused,
+    CertifiedDose,
+    Fault,
+    Kind,
+    Scheme,
+)
+from carnet.certificates.trust import TrustList
+from carnet.errors import ValidationFailed
+from carnet.values import Coding, PartialDate
+
+PREFIX = "shc:/"
+HEALTH_CARD = "https://smarthealth.cards#health-card"
+ALGORITHM = "ES256"
+MOST_CHUNKS = 50  # QR codes of one card
+MOST_CARDS = 10  # in one file
+_JWS = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+_REGISTRY = JWSRegistry(algorithms=[ALGORITHM], strict_check_header=False)
+
+
+def cards_of(text: str) -> list[str]:
+    """Return the signed cards in a text: a file's, those of QR codes, or one as it stands.
+
+    Raises:
+        CertificateRefused: there is none, or a QR code is missing.
+    """
+    if text.startswith(PREFIX):
+        return [_of_digits(text.split())]
+    if text.startswith("{"):
+        try:
+            cards = orjson.loads(text)["verifiableCredential"]
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            raise CertificateRefused(Fault.FORMAT) from None
+        if not isinstance(cards, list) or not 1 <= len(cards) <= MOST_CARDS:
+            raise CertificateRefused(Fault.FORMAT)
+        return [str(card) for card in cards]
+    if _JWS.fullmatch(text):
+        return [text]
+    raise CertificateRefused(Fault.FORMAT)
+
+
+def read(card: str, trust: TrustList, now: datetime) -> Certificate:
+    """Verify one card and return what it says.
+
+    Raises:
+        CertificateRefused: it does not hold.
+    """
+    if not _JWS.fullmatch(card):
+        raise CertificateRefused(Fault.FORMAT)
+    claims, kid = _unverified(card)
+    issuer = claims.get("iss")
+    key = trust.issuers.get(issuer, {}).get(kid) if isinstance(issuer, str) else None
+    if key is None or not isinstance(issuer, str):
+        raise CertificateRefused(Fault.UNKNOWN_KEY)
+    _verify(card, key)
+    issued_at = _moment(claims.get("nbf"))
+    expires_at = _moment(claims["exp"]) if "exp" in claims else None
+    if issued_at > now:
+        raise CertificateRefused(Fault.NOT_YET_VALID)
+    if expires_at is not None and expires_at <= now:
+        raise CertificateRefused(Fault.EXPIRED)
+    try:
+        bearer, doses = _content(claims)
+    except (KeyError, TypeError, ValueError, AttributeError, ValidationFailed):
+        raise CertificateRefused(Fault.CONTENT) from None
+    scheme = Scheme.SMART_HEALTH_CARD
+    kind = Kind.VACCINATION if doses else Kind.TEST
+    return Certificate(scheme, kind, issuer, bearer, doses, issued_at, expires_at)
+
+
+def _of_digits(codes: list[str]) -> str:
+    """Return the card that QR codes spell: two digits for a character, in one code or several."""
+    chunks: dict[int, str] = {}
+    total = len(codes)
+    for code in codes:
+        *place, digits = code.removeprefix(PREFIX).split("/")
+        number, of = (place[0], place[1]) if len(place) == 2 else ("1", "1")
+        if not (number.isdecimal() and of.isdecimal() and len(number + of) <= 4):
+            raise CertificateRefused(Fault.ENCODING)
+        if not re.fullmatch(r"(?:[0-9]{2})+", digits) or len(place) not in (0, 2):
+            raise CertificateRefused(Fault.ENCODING)
+        chunks[int(number)] = digits
+        if int(of) != total or not 1 <= int(number) <= total <= MOST_CHUNKS:
+            raise CertificateRefused(Fault.ENCODING)
+    if len(chunks) != total:
+        raise CertificateRefused(Fault.ENCODING)
+    digits = "".join(chunks[number] for number in sorted(chunks))
+    return "".join(chr(int(digits[at : at + 2]) + 45) for at in range(0, len(digits), 2))
+
+
+def _unverified(card: str) -> tuple[dict[str, Any], str]:
+    """Return what a card says, to find its issuer's key with; nothing of it is believed yet."""
+    try:
+        found = jws.extract_compact(card.encode(), registry=_REGISTRY)
+        header = found.headers()
+    except (JoseError, ValueError, TypeError, RecursionError):
+        raise CertificateRefused(Fault.STRUCTURE) from None
+    if header.get("alg") != ALGORITHM or header.get("zip") != "DEF":
+        raise CertificateRefused(Fault.STRUCTURE)
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        data = inflater.decompress(found.payload, MOST_BYTES)
+    except zlib.error:
+        raise CertificateRefused(Fault.COMPRESSION) from None
+    if not inflater.eof or inflater.unused_data:
+        raise CertificateRefused(Fault.COMPRESSION)
+    try:
+        claims = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise CertificateRefused(Fault.STRUCTURE) from None
+    if not isinstance(claims, dict):
+        raise CertificateRefused(Fault.STRUCTURE)
+    return claims, str(header.get("kid"))
+
+
+def _verify(card: str, key: ECKey) -> None:
+    try:
+        jws.deserialize_compact(card, key, registry=_REGISTRY)
+    except (JoseError, ValueError, TypeError):
+        raise CertificateRefused(Fault.SIGNATURE) from None
+
+
+def _moment(seconds: Any) -> datetime:
+    if not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        raise CertificateRefused(Fault.STRUCTURE)
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        raise CertificateRefused(Fault.STRUCTURE) from None
+
+
+def _content(claims: dict[str, Any]) -> tuple[Bearer, tuple[CertifiedDose, ...]]:
+    credential = claims["vc"]
+    if HEALTH_CARD not in credential["type"]:
+        raise ValueError
+    bundle = credential["credentialSubject"]["fhirBundle"]
+    resources = [(entry["fullUrl"], entry["resource"]) for entry in bundle["entry"]]
+    if len(resources) > MOST_DOSES:
+        raise ValueError
+    patients = [row for _, row in resources if row["resourceType"] == "Patient"]
+    (patient,) = patients
+    name = patient["name"][0]
+    born = patient.get("birthDate")
+    bearer = Bearer(
+        str(name.get("family", "")),
+        " ".join(str(part) for part in name.get("given", ())),
+        PartialDate.parse(born) if born else None,
+    )
+    given = [
+        _dose(url, row)
+        for url, row in resources
+        if row["resourceType"] == "Immunization" and row["status"] == "completed"
+    ]
+    return bearer, tuple(given)
+
+
+def _dose(url: str, row: dict[str, Any]) -> CertifiedDose:
+    codings = tuple(
+        Coding(str(code["system"]), str(code["code"]), code.get("display"))
+        for code in row["vaccineCode"]["coding"]
+    )
+    if not codings:
+        raise ValueError
+    performers = [str(by["actor"].get("display", "")) for by in row.get("performer", ())]
+    when = row.get("occurrenceDateTime")
+    return CertifiedDose(
+        str(url),
+        codings,
+        None,
+        PartialDate.parse(when[:10]) if when else None,
+        lot_number=row.get("lotNumber"),
+        performer=next(filter(None, performers), None),
+    )
