@@ -10,6 +10,7 @@ CarnetError
 │   ├── ValidationFailed     the input is wrong; ``path`` says where
 │   │   ├── BadCursor        not a cursor of this list in this order
 │   │   └── BadId            not an id of this kind of object
+│   ├── CertificateRefused   a signed certificate does not hold; ``fault`` says why
 │   ├── Conflict             it was changed meanwhile, or the key was used for something else
 │   ├── CursorExpired        a place in a stream that is no longer kept, or never was
 │   ├── AccessEnded          what was being followed is no longer theirs to see
@@ -110,6 +111,16 @@ class BadId(ValidationFailed):
     """This is not an id that Carnet gave to such an object."""
 
     code = "BAD_ID"
+
+
+class CertificateRefused(Refusal):
+    """The certificate does not hold."""
+
+    code = "CERTIFICATE_REFUSED"
+
+    def __init__(self, fault: str, message: str) -> None:
+        super().__init__(message, path=("certificate",))
+        self.fault = fault
 
 
 class Conflict(Refusal):

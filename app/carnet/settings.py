@@ -36,6 +36,7 @@ class Settings:
     kek_file: Path | None = None  # None: a key file under data_dir, development only
     log_key_file: Path | None = None  # signs the journal; None: one under data_dir, development
     directory_origin: str = "carnet/directory"  # the name of the log of keys; clients pin it
+    trust_list_file: Path | None = None  # who is believed to certify vaccinations; None: nobody
     oidc_file: Path | None = None  # TOML with trusted identity providers
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
     allowed_origins: tuple[str, ...] = ()  # of pages that may open sockets; its own always may
@@ -72,6 +73,7 @@ class Settings:
             kek_file=_path(env, "CARNET_KEK_FILE"),
             log_key_file=_path(env, "CARNET_LOG_KEY_FILE"),
             directory_origin=env.get("CARNET_DIRECTORY_ORIGIN") or defaults.directory_origin,
+            trust_list_file=_path(env, "CARNET_TRUST_LIST_FILE"),
             oidc_file=_path(env, "CARNET_OIDC_FILE"),
             trusted_proxies=tuple(env.get("CARNET_TRUSTED_PROXIES", "").replace(",", " ").split()),
             allowed_origins=tuple(env.get("CARNET_ALLOWED_ORIGINS", "").replace(",", " ").split()),

@@ -26,6 +26,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from carnet.certificates.trust import TrustList
 from carnet.notifications.channels import Channels
 from carnet.people.actions import Gate
 from carnet.people.actor import Actor
@@ -57,6 +58,7 @@ class Context:
     address: str = field(repr=False)
     correlation_id: str
     channels: Channels = field(default_factory=Channels)
+    trust: TrustList = field(default_factory=TrustList, repr=False)
     reads: Reads = field(default_factory=Reads, repr=False)
     _loaders: dict[Hashable, DataLoader[Any, Any]] = field(default_factory=dict, repr=False)
 

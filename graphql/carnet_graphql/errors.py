@@ -24,6 +24,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
 from carnet import errors
+from carnet.certificates.certificate import Fault
 
 if TYPE_CHECKING:
     from carnet_graphql.messaging_threads import ControlEntry
@@ -52,6 +53,9 @@ class ErrorCode(Enum):
     )
     VALIDATION_FAILED = strawberry.enum_value(
         "VALIDATION_FAILED", description="The input is not valid."
+    )
+    CERTIFICATE_REFUSED = strawberry.enum_value(
+        "CERTIFICATE_REFUSED", description="The certificate does not hold."
     )
     BAD_CURSOR = strawberry.enum_value(
         "BAD_CURSOR", description="Not a cursor of this list in this order."
@@ -234,6 +238,16 @@ class ThreadClosed(UserError):
     """See `carnet.errors.ThreadClosed`."""
 
 
+strawberry.enum(Fault, name="CertificateFault", description="Why a certificate is refused.")
+
+
+@strawberry.type(description="The certificate does not hold.")
+class CertificateRefused(UserError):
+    """See `carnet.certificates.certificate.Fault`."""
+
+    fault: Fault = strawberry.field(description="What is wrong with it.")
+
+
 @strawberry.type(description="Such a thread is not yours to open.")
 class NotAllowedToOpen(UserError):
     """See `carnet.errors.NotAllowedToOpen`."""
@@ -267,6 +281,7 @@ ERROR_TYPES: dict[type[errors.Refusal], type[UserError]] = {
     errors.NotFound: NotFound,
     errors.AccessDenied: AccessDenied,
     errors.ValidationFailed: ValidationFailed,
+    errors.CertificateRefused: CertificateRefused,
     errors.Conflict: Conflict,
     errors.RecordClosed: RecordClosed,
     errors.RecordNotOpen: RecordNotOpen,
@@ -285,6 +300,7 @@ ERROR_TYPES: dict[type[errors.Refusal], type[UserError]] = {
 _EXTRAS: dict[type[errors.Refusal], Callable[[Any], dict[str, Any]]] = {
     errors.RateLimited: lambda error: {"retry_after": error.retry_after},
     errors.AccessDenied: lambda error: {"rule": error.rule},
+    errors.CertificateRefused: lambda error: {"fault": Fault(error.fault)},
     errors.RecordNotOpen: lambda error: {"opens_at": error.opens_at},
     errors.StaleChain: lambda error: {"number": error.number},
     errors.StaleControlHead: lambda error: {"number": error.number, "rows": error.entries},

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import strawberry
 
+from carnet.certificates.certificate import Scheme
 from carnet.records import queries, tables
 from carnet.terminology import codes
 from carnet.values import PartialDate
@@ -26,6 +27,17 @@ class Disease:
     def name(self, locale: InLocale = Locale.FR) -> str:
         """Return the name of the disease."""
         return codes.disease_name(self.code, locale.value)
+
+
+strawberry.enum(Scheme, name="CertificateScheme", description="Whose rules a certificate follows.")
+
+
+@strawberry.type(description="A signed certificate; its signature held when it was shown.")
+class VaccinationCertificate:
+    """See `carnet.certificates`."""
+
+    scheme: Scheme = strawberry.field(description="Whose rules it follows.")
+    issuer: str = strawberry.field(description="Who signed it: a country's code, or a URL.")
 
 
 @strawberry.type(description="Who reported a dose, and what they said.")
@@ -64,6 +76,14 @@ class ImmunizationSource:
     def lot_number(self) -> str | None:
         """Return the source's lot."""
         return self.row.lot_number
+
+    @strawberry.field(description="The signed certificate that vouches for it, if one does.")
+    def certificate(self) -> VaccinationCertificate | None:
+        """Return the certificate."""
+        scheme, issuer = self.row.certificate_scheme, self.row.certificate_issuer
+        if scheme is None or issuer is None:
+            return None
+        return VaccinationCertificate(scheme=scheme, issuer=issuer)
 
     @strawberry.field(description="Rank in its series, according to this source.")
     def dose_rank(self) -> int | None:

@@ -12,7 +12,7 @@ import strawberry
 from carnet.errors import BadId
 from carnet.errors import NotFound as NotFoundRefusal
 from carnet.errors import ValidationFailed as ValidationRefusal
-from carnet.records import actions
+from carnet.records import actions, certified
 from carnet.records.sections import CODINGS_LIMIT, EntryDraft
 from carnet.records.tables import EntryStatus as EntryStatusValue
 from carnet.store.database import Work
@@ -21,6 +21,7 @@ from carnet_graphql.codings import CodingInput
 from carnet_graphql.context import Info
 from carnet_graphql.errors import (
     AccessDenied,
+    CertificateRefused,
     Conflict,
     NotFound,
     QuotaExceeded,
@@ -146,6 +147,18 @@ class AddImmunizationInput:
     idempotency_key: IdempotencyKey = idempotency_key()
 
 
+@strawberry.input(description="A signed certificate of vaccination.")
+class AddVaccinationCertificateInput:
+    """Input of `addVaccinationCertificate`."""
+
+    record_id: strawberry.ID = strawberry.field(description="The record.")
+    certificate: str = strawberry.field(
+        description="What the QR code holds (`HC1:…`, `shc:/…`; several codes apart by a blank), or"
+        " the text of a `.smart-health-card` file."
+    )
+    idempotency_key: IdempotencyKey = idempotency_key()
+
+
 @strawberry.input(description="A report of a dose to take back.")
 class RemoveImmunizationInput:
     """Input of `removeImmunization`."""
@@ -187,6 +200,13 @@ class AddImmunizationSuccess:
     """Success of `addImmunization`."""
 
     immunization: Immunization = strawberry.field(description="The dose.")
+
+
+@strawberry.type(description="The doses are in the record.")
+class AddVaccinationCertificateSuccess:
+    """Success of `addVaccinationCertificate`."""
+
+    record: Record = strawberry.field(description="The record.")
 
 
 @strawberry.type(description="Your report was taken back; the dose stays where others report it.")
@@ -236,6 +256,19 @@ AddImmunizationPayload = Annotated[
     | Unauthenticated
     | ValidationFailed,
     strawberry.union("AddImmunizationPayload", description="What came of reporting a dose."),
+]
+AddVaccinationCertificatePayload = Annotated[
+    AddVaccinationCertificateSuccess
+    | AccessDenied
+    | CertificateRefused
+    | Conflict
+    | NotFound
+    | QuotaExceeded
+    | RecordClosed
+    | Unauthenticated,
+    strawberry.union(
+        "AddVaccinationCertificatePayload", description="What came of showing a certificate."
+    ),
 ]
 RemoveImmunizationPayload = Annotated[
     RemoveImmunizationSuccess | AccessDenied | Conflict | NotFound | RecordClosed | Unauthenticated,
@@ -341,6 +374,27 @@ class ProfileMutation:
         if dose is None:
             raise NotFoundRefusal()
         return AddImmunizationSuccess(immunization=dose)
+
+    @strawberry.mutation(
+        description="Add the doses of a signed certificate: an EU Digital COVID Certificate or a"
+        " SMART Health Card, of the record's holder, by an issuer whom this server trusts."
+    )
+    async def add_vaccination_certificate(
+        self, info: Info, input: AddVaccinationCertificateInput
+    ) -> AddVaccinationCertificatePayload:
+        """Verify a certificate and report its doses."""
+        context, text = info.context, input.certificate
+        record_id = read_id(input.record_id, Record, "recordId")
+
+        async def act(work: Work) -> UUID:
+            return await certified.report_certificate(
+                context.actor, work, context.trust, record_id, text
+            )
+
+        record = await load_node(context, Record, await perform(info, input, act))
+        if record is None:
+            raise NotFoundRefusal()
+        return AddVaccinationCertificateSuccess(record=record)
 
     @strawberry.mutation(description="Take back your own report of a dose.")
     async def remove_immunization(

@@ -21,14 +21,13 @@ from carnet.certificates import dcc, shc
 from carnet.certificates.certificate import (
     MOST_BYTES,
     Certificate,
-    CertificateRefused,
     Fault,
     Kind,
     Scheme,
 )
 from carnet.certificates.reading import read
 from carnet.certificates.trust import TrustList
-from carnet.errors import UserMistake
+from carnet.errors import CertificateRefused, UserMistake
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "data"
 EXPECTED: dict[str, Any] = json.loads((SAMPLES / "EXPECTED_dcc.json").read_text())
@@ -60,7 +59,7 @@ def sample(name: str) -> tuple[str, TrustList, datetime]:
 def refused(text: str, trust: TrustList, now: datetime) -> Fault:
     with pytest.raises(CertificateRefused) as caught:
         read(text, trust, now)
-    return caught.value.fault
+    return Fault(caught.value.fault)
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))

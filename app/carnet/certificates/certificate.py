@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from carnet.errors import ValidationFailed
+from carnet.errors import CertificateRefused
 from carnet.values import Coding, PartialDate
 
 MOST_CHARACTERS = 32_768  # of a certificate as text; a QR code holds 4,296 at most
@@ -27,6 +27,8 @@ class Fault(StrEnum):
     NOT_YET_VALID = "NOT_YET_VALID"
     KEY_USAGE = "KEY_USAGE"  # the key may not sign this kind of certificate
     CONTENT = "CONTENT"  # not what the scheme's specification says
+    NO_VACCINATION = "NO_VACCINATION"  # it is of a test or a recovery
+    OTHER_PERSON = "OTHER_PERSON"  # it is of somebody else than the record
 
 
 MEANINGS = {
@@ -40,15 +42,14 @@ MEANINGS = {
     Fault.NOT_YET_VALID: "The certificate is not valid yet.",
     Fault.KEY_USAGE: "Who signed the certificate may not sign this kind.",
     Fault.CONTENT: "The certificate does not say what its kind says.",
+    Fault.NO_VACCINATION: "The certificate is of a test or a recovery.",
+    Fault.OTHER_PERSON: "The certificate is of somebody else.",
 }
 
 
-class CertificateRefused(ValidationFailed):
-    """A certificate is refused; ``fault`` says why."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(MEANINGS[fault], path=("certificate",))
-        self.fault = fault
+def refused(fault: Fault) -> CertificateRefused:
+    """Return the refusal of a certificate."""
+    return CertificateRefused(fault.value, MEANINGS[fault])
 
 
 class Kind(StrEnum):

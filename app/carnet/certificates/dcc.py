@@ -21,11 +21,11 @@ from carnet.certificates.certificate import (
     MOST_DOSES,
     Bearer,
     Certificate,
-    CertificateRefused,
     CertifiedDose,
     Fault,
     Kind,
     Scheme,
+    refused,
 )
 from carnet.certificates.trust import Signer, TrustList
 from carnet.errors import ValidationFailed
@@ -51,36 +51,36 @@ def read(text: str, trust: TrustList, now: datetime) -> Certificate:
     data = _inflated(_bytes(text))
     tagged = _cbor(data)
     if not isinstance(tagged, cbor2.CBORTag) or tagged.tag != COSE_SIGN1:
-        raise CertificateRefused(Fault.STRUCTURE)
+        raise refused(Fault.STRUCTURE)
     signers = trust.signers.get(_key_id(tagged.value), ())
     if not signers:
-        raise CertificateRefused(Fault.UNKNOWN_KEY)
+        raise refused(Fault.UNKNOWN_KEY)
     payload, signer = _verified(data, signers)
     claims = _cbor(payload)
     if not isinstance(claims, dict):
-        raise CertificateRefused(Fault.STRUCTURE)
+        raise refused(Fault.STRUCTURE)
     issued_at, expires_at = _moment(claims, ISSUED_AT), _moment(claims, EXPIRES_AT)
     if expires_at <= now or not signer.not_before <= issued_at <= signer.not_after:
-        raise CertificateRefused(Fault.EXPIRED)
+        raise refused(Fault.EXPIRED)
     kind, health = _health(claims)
     if kind not in signer.kinds:
-        raise CertificateRefused(Fault.KEY_USAGE)
+        raise refused(Fault.KEY_USAGE)
     try:
         doses = tuple(_dose(row) for row in health["v"]) if kind is Kind.VACCINATION else ()
         bearer = _bearer(health)
         issuer = _text(claims, ISSUER, 80)
     except (KeyError, TypeError, ValueError, ValidationFailed):
-        raise CertificateRefused(Fault.CONTENT) from None
+        raise refused(Fault.CONTENT) from None
     return Certificate(Scheme.EU_DCC, kind, issuer, bearer, doses, issued_at, expires_at)
 
 
 def _bytes(text: str) -> bytes:
     if not text.startswith(PREFIX):
-        raise CertificateRefused(Fault.FORMAT)
+        raise refused(Fault.FORMAT)
     try:
         return bytes(base45.b45decode(text.removeprefix(PREFIX)))
     except ValueError:
-        raise CertificateRefused(Fault.ENCODING) from None
+        raise refused(Fault.ENCODING) from None
 
 
 def _inflated(data: bytes) -> bytes:
@@ -88,9 +88,9 @@ def _inflated(data: bytes) -> bytes:
     try:
         found = inflater.decompress(data, MOST_BYTES)
     except zlib.error:
-        raise CertificateRefused(Fault.COMPRESSION) from None
+        raise refused(Fault.COMPRESSION) from None
     if not inflater.eof or inflater.unused_data:
-        raise CertificateRefused(Fault.COMPRESSION)
+        raise refused(Fault.COMPRESSION)
     return found
 
 
@@ -99,21 +99,21 @@ def _cbor(data: bytes) -> Any:
     try:
         found = cbor2.load(stream)
     except (cbor2.CBORError, ValueError, TypeError, OverflowError):
-        raise CertificateRefused(Fault.STRUCTURE) from None
+        raise refused(Fault.STRUCTURE) from None
     if stream.read(1):
-        raise CertificateRefused(Fault.STRUCTURE)
+        raise refused(Fault.STRUCTURE)
     return found
 
 
 def _key_id(parts: Any) -> bytes:
     """Return the key id: of the protected header where it is there."""
     if not isinstance(parts, list) or len(parts) != 4 or not isinstance(parts[0], bytes):
-        raise CertificateRefused(Fault.STRUCTURE)
+        raise refused(Fault.STRUCTURE)
     protected = _cbor(parts[0]) if parts[0] else {}
     for header in (protected, parts[1]):
         if isinstance(header, dict) and isinstance(kid := header.get(KID), bytes):
             return kid
-    raise CertificateRefused(Fault.UNKNOWN_KEY)
+    raise refused(Fault.UNKNOWN_KEY)
 
 
 def _verified(data: bytes, signers: tuple[Signer, ...]) -> tuple[bytes, Signer]:
@@ -123,17 +123,17 @@ def _verified(data: bytes, signers: tuple[Signer, ...]) -> tuple[bytes, Signer]:
             return COSE.new().decode(data, signer.key), signer
         except (CWTError, ValueError, TypeError):
             continue
-    raise CertificateRefused(Fault.SIGNATURE)
+    raise refused(Fault.SIGNATURE)
 
 
 def _moment(claims: dict[Any, Any], claim: int) -> datetime:
     seconds = claims.get(claim)
     if not isinstance(seconds, int | float):
-        raise CertificateRefused(Fault.STRUCTURE)
+        raise refused(Fault.STRUCTURE)
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, OSError, ValueError):
-        raise CertificateRefused(Fault.STRUCTURE) from None
+        raise refused(Fault.STRUCTURE) from None
 
 
 def _health(claims: dict[Any, Any]) -> tuple[Kind, dict[str, Any]]:
@@ -141,13 +141,13 @@ def _health(claims: dict[Any, Any]) -> tuple[Kind, dict[str, Any]]:
     container = claims.get(HEALTH)
     health = container.get(EU_DCC) if isinstance(container, dict) else None
     if not isinstance(health, dict):
-        raise CertificateRefused(Fault.CONTENT)
+        raise refused(Fault.CONTENT)
     about = [name for name in _KINDS if health.get(name)]
     if len(about) != 1:
-        raise CertificateRefused(Fault.CONTENT)
+        raise refused(Fault.CONTENT)
     rows = health[about[0]]
     if not isinstance(rows, list) or len(rows) > MOST_DOSES:
-        raise CertificateRefused(Fault.CONTENT)
+        raise refused(Fault.CONTENT)
     return _KINDS[about[0]], health
 
 

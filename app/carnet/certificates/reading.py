@@ -8,8 +8,8 @@ from carnet.certificates import dcc, shc
 from carnet.certificates.certificate import (
     MOST_CHARACTERS,
     Certificate,
-    CertificateRefused,
     Fault,
+    refused,
 )
 from carnet.certificates.trust import TrustList
 
@@ -27,7 +27,7 @@ def read(text: str, trust: TrustList, now: datetime) -> list[Certificate]:
         CertificateRefused: one of them does not hold.
     """
     if len(text) > MOST_CHARACTERS:
-        raise CertificateRefused(Fault.FORMAT)
+        raise refused(Fault.FORMAT)
     text = text.strip()
     if text.startswith(dcc.PREFIX):
         return [dcc.read(text, trust, now)]

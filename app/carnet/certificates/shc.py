@@ -23,11 +23,11 @@ from carnet.certificates.certificate import (
     MOST_DOSES,
     Bearer,
     Certificate,
-    CertificateRefused,
     CertifiedDose,
     Fault,
     Kind,
     Scheme,
+    refused,
 )
 from carnet.certificates.trust import TrustList
 from carnet.errors import ValidationFailed
@@ -54,13 +54,13 @@ def cards_of(text: str) -> list[str]:
         try:
             cards = orjson.loads(text)["verifiableCredential"]
         except (orjson.JSONDecodeError, KeyError, TypeError):
-            raise CertificateRefused(Fault.FORMAT) from None
+            raise refused(Fault.FORMAT) from None
         if not isinstance(cards, list) or not 1 <= len(cards) <= MOST_CARDS:
-            raise CertificateRefused(Fault.FORMAT)
+            raise refused(Fault.FORMAT)
         return [str(card) for card in cards]
     if _JWS.fullmatch(text):
         return [text]
-    raise CertificateRefused(Fault.FORMAT)
+    raise refused(Fault.FORMAT)
 
 
 def read(card: str, trust: TrustList, now: datetime) -> Certificate:
@@ -70,23 +70,23 @@ def read(card: str, trust: TrustList, now: datetime) -> Certificate:
         CertificateRefused: it does not hold.
     """
     if not _JWS.fullmatch(card):
-        raise CertificateRefused(Fault.FORMAT)
+        raise refused(Fault.FORMAT)
     claims, kid = _unverified(card)
     issuer = claims.get("iss")
     key = trust.issuers.get(issuer, {}).get(kid) if isinstance(issuer, str) else None
     if key is None or not isinstance(issuer, str):
-        raise CertificateRefused(Fault.UNKNOWN_KEY)
+        raise refused(Fault.UNKNOWN_KEY)
     _verify(card, key)
     issued_at = _moment(claims.get("nbf"))
     expires_at = _moment(claims["exp"]) if "exp" in claims else None
     if issued_at > now:
-        raise CertificateRefused(Fault.NOT_YET_VALID)
+        raise refused(Fault.NOT_YET_VALID)
     if expires_at is not None and expires_at <= now:
-        raise CertificateRefused(Fault.EXPIRED)
+        raise refused(Fault.EXPIRED)
     try:
         bearer, doses = _content(claims)
     except (KeyError, TypeError, ValueError, AttributeError, ValidationFailed):
-        raise CertificateRefused(Fault.CONTENT) from None
+        raise refused(Fault.CONTENT) from None
     scheme = Scheme.SMART_HEALTH_CARD
     kind = Kind.VACCINATION if doses else Kind.TEST
     return Certificate(scheme, kind, issuer, bearer, doses, issued_at, expires_at)
@@ -100,14 +100,14 @@ def _of_digits(codes: list[str]) -> str:
         *place, digits = code.removeprefix(PREFIX).split("/")
         number, of = (place[0], place[1]) if len(place) == 2 else ("1", "1")
         if not (number.isdecimal() and of.isdecimal() and len(number + of) <= 4):
-            raise CertificateRefused(Fault.ENCODING)
+            raise refused(Fault.ENCODING)
         if not re.fullmatch(r"(?:[0-9]{2})+", digits) or len(place) not in (0, 2):
-            raise CertificateRefused(Fault.ENCODING)
+            raise refused(Fault.ENCODING)
         chunks[int(number)] = digits
         if int(of) != total or not 1 <= int(number) <= total <= MOST_CHUNKS:
-            raise CertificateRefused(Fault.ENCODING)
+            raise refused(Fault.ENCODING)
     if len(chunks) != total:
-        raise CertificateRefused(Fault.ENCODING)
+        raise refused(Fault.ENCODING)
     digits = "".join(chunks[number] for number in sorted(chunks))
     return "".join(chr(int(digits[at : at + 2]) + 45) for at in range(0, len(digits), 2))
 
@@ -118,22 +118,22 @@ def _unverified(card: str) -> tuple[dict[str, Any], str]:
         found = jws.extract_compact(card.encode(), registry=_REGISTRY)
         header = found.headers()
     except (JoseError, ValueError, TypeError, RecursionError):
-        raise CertificateRefused(Fault.STRUCTURE) from None
+        raise refused(Fault.STRUCTURE) from None
     if header.get("alg") != ALGORITHM or header.get("zip") != "DEF":
-        raise CertificateRefused(Fault.STRUCTURE)
+        raise refused(Fault.STRUCTURE)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         data = inflater.decompress(found.payload, MOST_BYTES)
     except zlib.error:
-        raise CertificateRefused(Fault.COMPRESSION) from None
+        raise refused(Fault.COMPRESSION) from None
     if not inflater.eof or inflater.unused_data:
-        raise CertificateRefused(Fault.COMPRESSION)
+        raise refused(Fault.COMPRESSION)
     try:
         claims = orjson.loads(data)
     except orjson.JSONDecodeError:
-        raise CertificateRefused(Fault.STRUCTURE) from None
+        raise refused(Fault.STRUCTURE) from None
     if not isinstance(claims, dict):
-        raise CertificateRefused(Fault.STRUCTURE)
+        raise refused(Fault.STRUCTURE)
     return claims, str(header.get("kid"))
 
 
@@ -141,16 +141,16 @@ def _verify(card: str, key: ECKey) -> None:
     try:
         jws.deserialize_compact(card, key, registry=_REGISTRY)
     except (JoseError, ValueError, TypeError):
-        raise CertificateRefused(Fault.SIGNATURE) from None
+        raise refused(Fault.SIGNATURE) from None
 
 
 def _moment(seconds: Any) -> datetime:
     if not isinstance(seconds, int | float) or not math.isfinite(seconds):
-        raise CertificateRefused(Fault.STRUCTURE)
+        raise refused(Fault.STRUCTURE)
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, OSError, ValueError):
-        raise CertificateRefused(Fault.STRUCTURE) from None
+        raise refused(Fault.STRUCTURE) from None
 
 
 def _content(claims: dict[str, Any]) -> tuple[Bearer, tuple[CertifiedDose, ...]]:

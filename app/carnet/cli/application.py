@@ -8,6 +8,7 @@ from functools import partial
 
 from starlette.applications import Starlette
 
+from carnet.certificates.trust import TrustList
 from carnet.cli.workspace import Workspace
 from carnet.http import attachments, content, exports, intake, proofs, uploads
 from carnet.http.app import create_app
@@ -28,7 +29,7 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
     """Yield the application on these stores.
 
     Raises:
-        UserMistake: the file of identity providers cannot be used.
+        UserMistake: the file of identity providers, or of trusted issuers, cannot be used.
     """
     settings = opened.settings
     providers = load_providers(settings.oidc_file) if settings.oidc_file else None
@@ -44,6 +45,7 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
         signer=opened.signer,
         cursors=Cursors(opened.server_key),
         channels=opened.channels,
+        trust=TrustList.load(settings.trust_list_file),
     )
     try:
         yield create_app(

@@ -47,6 +47,7 @@ Settings (environment variables):
   CARNET_KEK_FILE          key file that encrypts documents; unset: one in the data folder
   CARNET_LOG_KEY_FILE      key file that signs the journal; unset: one in the data folder
   CARNET_DIRECTORY_ORIGIN  name of the directory of messaging keys [carnet/directory]
+  CARNET_TRUST_LIST_FILE   who is trusted to certify vaccinations, JSON; unset: nobody
   CARNET_OIDC_FILE         trusted identity providers, TOML
   CARNET_ALLOWED_ORIGINS   origins of web pages that may open sockets, beside the server's own
   CARNET_SOCKETS_PER_ADDRESS  open sockets and event streams of one address [1000]

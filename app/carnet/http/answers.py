@@ -23,6 +23,7 @@ STATUSES: dict[type[errors.CarnetError], int] = {
     errors.NotFound: 404,
     errors.AccessDenied: 403,
     errors.ValidationFailed: 400,
+    errors.CertificateRefused: 400,
     errors.Conflict: 409,
     errors.RightsChanged: 409,
     errors.CursorExpired: 410,

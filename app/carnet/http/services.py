@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from starlette.requests import Request
 
+from carnet.certificates.trust import TrustList
 from carnet.errors import Unauthenticated
 from carnet.notifications.channels import Channels
 from carnet.people.actions import Gate
@@ -45,6 +46,7 @@ class Services:
     signer: Signer
     cursors: Cursors
     channels: Channels = field(default_factory=Channels)
+    trust: TrustList = field(default_factory=TrustList, repr=False)
 
     def context(self, actor: Actor, address: str = "", correlation_id: str = "") -> Context:
         """Return the context of a request, or of an event that is rendered for an actor."""
@@ -57,6 +59,7 @@ class Services:
             signer=self.signer,
             cursors=self.cursors,
             channels=self.channels,
+            trust=self.trust,
             address=address,
             correlation_id=correlation_id or new_correlation_id(),
         )

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, insert, select
 
+from carnet.certificates.certificate import Scheme
 from carnet.records.rules import Author, Dose, may_change, same_dose, sharper
 from carnet.records.tables import Immunization, ImmunizationSource, StatedBy
 from carnet.store.database import Work
@@ -39,6 +40,8 @@ class DoseFact:
     stated_by_id: UUID | None
     source_document_id: UUID | None = None
     hidden_from_holder_until: datetime | None = None
+    certificate_scheme: Scheme | None = None
+    certificate_issuer: str | None = None
 
     def as_source(self, work: Work, immunization_id: UUID) -> ImmunizationSource:
         """Return the row that keeps this report."""
@@ -57,6 +60,8 @@ class DoseFact:
             lot_number=self.lot_number,
             dose_rank=self.dose_rank,
             is_subpotent=self.is_subpotent,
+            certificate_scheme=self.certificate_scheme,
+            certificate_issuer=self.certificate_issuer,
             stated_at=work.now,
         )
 

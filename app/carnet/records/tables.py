@@ -12,6 +12,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, tex
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
+from carnet.certificates.certificate import Scheme
 from carnet.store.base import Base, Id, enum_column, partial_date_check
 from carnet.values import PartialDate
 
@@ -196,6 +197,8 @@ class ImmunizationSource(Base):
     lot_number: Mapped[str | None]
     dose_rank: Mapped[int | None]
     is_subpotent: Mapped[bool] = mapped_column(server_default=text("false"))
+    certificate_scheme: Mapped[Scheme | None] = mapped_column(enum_column(Scheme))
+    certificate_issuer: Mapped[str | None]  # who signed for it, in the scheme's terms
     stated_at: Mapped[datetime]
 
 
