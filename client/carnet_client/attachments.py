@@ -205,6 +205,10 @@ async def _sealed(
             yield sealed
         done += len(piece)
         progress(done, length)
+    padding = sealer.pad()
+    while (sealed := await asyncio.to_thread(next, padding, None)) is not None:
+        if sealed:
+            yield sealed
     rest, manifest = await asyncio.to_thread(sealer.finish, facts)
     made.append(manifest)
     if rest:

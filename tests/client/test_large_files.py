@@ -25,7 +25,7 @@ from carnet_crypto.encoding import to_base64url
 
 MIB = 2**20
 SIZE = int(os.environ.get("CARNET_TEST_FILE_MIB", "64")) * MIB  # bytes
-MOST_GROWN = 60 * MIB  # of a process, above what a small file takes
+MOST_GROWN = 40 * MIB  # of a process, above what a small file takes
 PATIENCE = 60 + SIZE / MIB  # seconds
 
 CHILD = """
