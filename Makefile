@@ -12,12 +12,12 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types format schema bench install clean
+.PHONY: help demo test test-large check lint types format schema bench install clean
 
 help: ## show this list
 	@echo "Carnet: make demo starts it, make test tests it."
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo
 	@echo "Settings: CARNET_PORT, CARNET_DATA_DIR, CARNET_DATABASE_URL, CARNET_BLOB_URL."
 	@echo "Commands: $(BIN)/carnet --help, once make demo or make install has run."
@@ -27,6 +27,9 @@ demo: $(VENV)/.installed ## start the server with the sandbox, at http://127.0.0
 
 test: $(VENV)/.installed-dev ## run all tests
 	@$(BIN)/python -m pytest -q -n auto $(ARGS)
+
+test-large: $(VENV)/.installed-dev ## send and save a file of 1 GiB: its speed, and the memory it takes
+	@CARNET_TEST_FILE_MIB=1024 $(BIN)/python -m pytest -q -s tests/client/test_large_files.py
 
 check: lint types ## run the linters, the type checker and the layer contracts
 	@$(BIN)/carnet schema --check

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
 from carnet_client.core import Core
 from carnet_client.directory import Directory
 from carnet_client.errors import ServerRefusal, StaleChain, UserMistake
+from carnet_client.events import RolledBack
 from carnet_client.relay import Viewer
 from carnet_client.state import OwnAccount, Pending
 from carnet_crypto.account import Account
@@ -22,6 +23,7 @@ from carnet_crypto.chain import AccountKind, DeviceFlag, RevocationReason
 from carnet_crypto.errors import Malformed, OpenFailed, ProtocolError
 from carnet_crypto.secret import identity
 from carnet_crypto.secret.keys import AekKeys, DeviceKeys, RootKey
+from carnet_crypto.secret.pairing import OldDevice
 from carnet_crypto.secret.recovery import (
     RecoveryCode,
     Stretching,
@@ -33,6 +35,7 @@ from carnet_crypto.secret.recovery import (
 from carnet_crypto.values import AccountId, DeviceId, SignSeed
 
 ATTEMPTS = 5  # at an entry, while the chain grows meanwhile
+Others = Mapping[AccountId, Account]  # delegates and the roster, as their own chains say
 _OWN_KINDS = ("PERSON", "PROFESSIONAL")
 
 
@@ -102,6 +105,7 @@ class Accounts:
 
     def __init__(self, core: Core, directory: Directory) -> None:
         self._core, self._directory = core, directory
+        self._admitting: OldDevice | None = None
 
     # --- the first device
 
@@ -203,6 +207,7 @@ class Accounts:
                 nobody can tell.
         """
         core = self._core
+        before = dict(core.state.others), core.state.own
         try:
             code = RecoveryCode.read(typed)
         except Malformed as error:
@@ -232,7 +237,7 @@ class Accounts:
         try:
             await self._join(own, root, generations, keep=keep)
         except ServerRefusal:
-            self._give_up(own)
+            core.state.others, core.state.own = before
             await core.save()
             raise
         return chosen
@@ -247,13 +252,9 @@ class Accounts:
         entries = [identity.add_device(account, root, offered, newest, at, core.entropy)]
         lost = [] if keep else [device.id for device in account.active_devices(at)]
         account = account.extend(entries[0])
+        reason, where = RevocationReason.LOST, self._directory.checkpoint
         for device in lost:
-            reason = RevocationReason.LOST
-            entries.append(
-                identity.revoke_device(
-                    account, root, device, reason, self._directory.checkpoint, at
-                )
-            )
+            entries.append(identity.revoke_device(account, root, device, reason, where, at))
             account = account.extend(entries[-1])
         others = await self._others(account)
         rotated, _ = identity.rotate_aek(account, root, newest, others, at, core.entropy)
@@ -265,6 +266,12 @@ class Accounts:
 
     # --- what a chain needs over time
 
+    def admitting(self, account: Account) -> OldDevice:
+        """Return the side of pairing that counts what failed, over all tries of this run."""
+        if self._admitting is None:
+            self._admitting = OldDevice(account, self._core.entropy)
+        return self._admitting
+
     async def add_device(self, own: OwnAccount, offered: identity.DeviceOffer) -> None:
         """Add a device that was paired.
 
@@ -274,12 +281,13 @@ class Accounts:
         root = _root(own)
         own.known.add(offered.device)
 
-        def make(account: Account, newest: AekKeys | None) -> list[bytes]:
+        def make(account: Account, newest: AekKeys | None, others: Others) -> list[bytes]:
             at = self._core.clock()
             made = identity.add_device(account, root, offered, newest, at, self._core.entropy)
             return [made]
 
         await self._append(own, make)
+        self._admitting = None
 
     async def revoke(
         self, device: DeviceId, reason: RevocationReason, account: AccountId | None = None
@@ -293,10 +301,8 @@ class Accounts:
         root = _root(own)
         if device == own.device.id:
             raise UserMistake("A device cannot revoke itself: do it from another one.")
-        await self._directory.look([own.id])
-        others = await self._others(self._directory.accounts[own.id])
 
-        def make(account: Account, newest: AekKeys | None) -> list[bytes]:
+        def make(account: Account, newest: AekKeys | None, others: Others) -> list[bytes]:
             at, entropy = self._core.clock(), self._core.entropy
             where = self._directory.checkpoint
             revoked = identity.revoke_device(account, root, device, reason, where, at)
@@ -309,43 +315,71 @@ class Accounts:
         await self._core.save()
 
     async def freshen(self, own: OwnAccount) -> None:
-        """Begin a new key where somebody has the newest one who should no longer."""
-        account = await self._directory.account(own.id)
-        flag = account.devices.get(own.device.id)
-        is_stale = account.generation is not None and account.is_stale(self._core.clock())
-        if not is_stale or flag is None or flag.flag is not DeviceFlag.PRIMARY:
-            return
-        others = await self._others(account)
+        """Begin a new key where somebody has the newest one who should no longer.
 
-        def make(account: Account, newest: AekKeys | None) -> list[bytes]:
+        That is also so where a delegate, or somebody of the roster, has begun a new key of theirs:
+        whoever lost theirs, such as a device that they revoked, could open ours with it.
+        """
+        account = await self._directory.account(own.id)
+        device, at = account.devices.get(own.device.id), self._core.clock()
+        if account.generation is None or account.is_closed:
+            return
+        if device is None or device.flag is not DeviceFlag.PRIMARY or not device.may_act(at):
+            return
+        if not account.is_stale(at) and not await self._has_moved_on(account):
+            return
+
+        def make(account: Account, newest: AekKeys | None, others: Others) -> list[bytes]:
             at, entropy = self._core.clock(), self._core.entropy
             return [identity.rotate_aek(account, own.device, newest, others, at, entropy)[0]]
 
         await self._append(own, make)
 
     async def _append(
-        self, own: OwnAccount, make: Callable[[Account, AekKeys | None], list[bytes]]
+        self, own: OwnAccount, make: Callable[[Account, AekKeys | None, Others], list[bytes]]
     ) -> None:
         for _ in range(ATTEMPTS):
             await self._directory.look([own.id])
             self._directory.check_fresh()
             account = self._directory.accounts[own.id]
-            generations = identity.open_generations(account, own.device)
-            newest = generations[max(generations)] if generations else None
+            others = await self._others(account)
             try:
-                entries = make(account, newest)
+                generations = identity.open_generations(account, own.device)
+                newest = generations[max(generations)] if generations else None
+                entries = make(account, newest, others)
             except ProtocolError as error:
                 raise UserMistake(f"That cannot be done: {error}.") from None
+            await self._core.save()  # what it stands upon, and whom it adds, is not forgotten
             try:
                 await self._core.relay.append(own.id, entries)
             except StaleChain:
+                await self._directory.look([own.id])
+                if self._directory.accounts[own.id].number == account.number:
+                    raise self._core.unsafe(RolledBack(account=own.id)) from None
                 continue
             await self._directory.look([own.id])
             await self._core.save()
             return
         raise UserMistake("The account changes too fast: try again.")
 
-    async def _others(self, account: Account) -> dict[AccountId, Account]:
+    async def _has_moved_on(self, account: Account) -> bool:
+        """Whether the newest key was given to a key that its holder has replaced since."""
+        newest = account.generation
+        if newest is None:
+            return False
+        given = list(newest.rotation.accounts)
+        given += [d.wrap for d in account.delegations.values() if d.given_in > newest.entry]
+        try:
+            others = await self._others(account)
+        except ServerRefusal:
+            return False  # whoever is not there any more has begun nothing
+        for wrap in given:
+            theirs = others[wrap.account].generation if wrap.account in others else None
+            if theirs is not None and theirs.number > wrap.generation:
+                return True
+        return False
+
+    async def _others(self, account: Account) -> Others:
         ids = {*account.delegations, *account.roster}
         if ids:
             await self._directory.look(ids)

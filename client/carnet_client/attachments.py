@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -205,11 +205,19 @@ async def _sealed(
             yield sealed
         done += len(piece)
         progress(done, length)
+    padding = sealer.pad()
+    while (more := await asyncio.to_thread(_next, padding)) is not None:
+        if more:
+            yield more
     rest, manifest = await asyncio.to_thread(sealer.finish, facts)
     made.append(manifest)
     if rest:
         yield rest
     progress(length, length)
+
+
+def _next(pieces: Iterator[bytes]) -> bytes | None:
+    return next(pieces, None)
 
 
 async def _pieces_of(path: Path) -> AsyncGenerator[bytes, None]:

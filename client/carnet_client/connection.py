@@ -299,8 +299,9 @@ def _fault(errors: Any) -> ClientError:
         return ServerFault("The server failed.")
     if code == "UNAUTHENTICATED":
         return NotSignedIn()
-    if code in PASSING:
-        return _Busy(float(extensions.get("retryAfter") or 0))
+    pause = float(extensions.get("retryAfter") or 0)
+    if code in PASSING or (code == "RATE_LIMITED" and pause <= LONGEST_PAUSE):
+        return _Busy(pause)
     kind = {
         "NOT_FOUND": "NotFound",
         "ACCESS_DENIED": "AccessDenied",
@@ -318,6 +319,8 @@ def _refusal(answer: httpx.Response) -> ClientError:
     """Read what a route that is not GraphQL refused; its errors have GraphQL's shape."""
     if answer.status_code == 401:
         return NotSignedIn()
+    if answer.status_code in BUSY:
+        return Unreachable("The server is busy.")
     try:
         first = answer.json()["errors"][0]
         code, message = first["extensions"]["code"], first["message"]

@@ -41,8 +41,11 @@ class Core:
         return self.store.state
 
     async def save(self) -> None:
-        """Keep what is remembered, without holding up what else happens."""
-        await asyncio.to_thread(self.store.save)
+        """Keep what is remembered now, without holding up what else happens.
+
+        The snapshot is taken here, and not in the thread: there the state would change under it.
+        """
+        await asyncio.to_thread(self.store.write, self.store.snapshot())
 
     def tell(self, event: Event) -> None:
         """Tell all who listen; an alarm stays until it is looked at, and is told once."""

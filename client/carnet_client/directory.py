@@ -7,42 +7,39 @@ hold becomes an alarm, and nothing is sealed on it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
+from carnet_client import news
 from carnet_client.core import Core
-from carnet_client.errors import NotFound, ServerRefusal, UserMistake
+from carnet_client.errors import NotFound, RateLimited, ServerRefusal, UserMistake
 from carnet_client.events import (
     Alarm,
-    ChainNews,
     ChangedSafetyNumber,
-    DeviceAdded,
-    DeviceGone,
-    Event,
     GhostDevice,
-    RolledBack,
     SplitView,
     StaleCheckpoint,
-    UnauthorizedEntry,
     UnprovenDirectory,
 )
 from carnet_client.relay import AccountInfo, Chain, Leaf
 from carnet_client.state import Verified
 from carnet_crypto.account import MOST_ENTRIES, Account
+from carnet_crypto.chain import AccountKind
 from carnet_crypto.checkpoint import Checkpoint, NoteKey, read_checkpoint
 from carnet_crypto.contacts import (
-    ChainChanged,
-    ContactEvent,
     Contacts,
-    DeviceRevoked,
-    NewDevice,
-    RootChanged,
     Trust,
     own_surprises,
 )
-from carnet_crypto.directory import professional_label, read_binding
+from carnet_crypto.directory import HandleClass, professional_label, read_binding
 from carnet_crypto.errors import Malformed, ProofFailed, ProtocolError, Reason, Refused
 from carnet_crypto.values import AccountId, DeviceId, Digest
 
-_BACK = (Reason.OUT_OF_ORDER, Reason.BROKEN_LINK)
+KEEP_UP = 10 * 60 * 1000  # milliseconds after which a chain is read again by who only reads
+_HANDLES = {
+    AccountKind.PERSON: HandleClass.PROFESSIONAL,
+    AccountKind.ORGANIZATION: HandleClass.ORGANIZATION,
+}
+"""What somebody in a public register is found by there."""
 
 
 class Directory:
@@ -53,6 +50,9 @@ class Directory:
         self._contacts: Contacts | None = None
         self._cursors: dict[AccountId, str] = {}
         self._bindings: dict[AccountId, list[Leaf]] = {}
+        self._read_at: dict[AccountId, int] = {}  # milliseconds since 1970
+        self._heard: dict[tuple[int, Digest], None] = {}  # of others, and not compared yet
+        self._agreed: dict[int, Digest] = {}  # roots that ours holds, by size
 
     # --- the log
 
@@ -86,12 +86,14 @@ class Directory:
             if known is not None and text == known.text:
                 return known
             found = contacts.take_checkpoint(text, proof)
+        except RateLimited:
+            raise
         except ServerRefusal:
             raise self._core.unsafe(UnprovenDirectory()) from None
         except Refused as error:
             is_split = error.reason is Reason.SPLIT_VIEW
             ours = None if known is None else known.text
-            alarm = SplitView(ours, text) if is_split else _log_alarm(error)
+            alarm = SplitView(ours, text) if is_split else news.of_log(error)
             raise self._core.unsafe(alarm) from None
         except ProofFailed:
             ours = None if known is None else known.text
@@ -128,20 +130,41 @@ class Directory:
             raise self._core.unsafe(StaleCheckpoint()) from None
 
     async def check_gossip(self, size: int, root: Digest) -> None:
-        """Compare a checkpoint that a member had seen with ours; what differs is an alarm."""
-        if self._contacts is None or self._contacts.checkpoint is None:
-            return
-        ours = self._contacts.checkpoint
-        if size > ours.size:
+        """Compare a checkpoint that a member had seen with ours; what differs is an alarm.
+
+        Raises:
+            Unsafe, Unreachable: it could not be compared; the next call does.
+        """
+        if self._agreed.get(size) != root and (size or not root.is_zero):
+            self._heard[size, root] = None
+        await self.compare_heard()
+
+    async def compare_heard(self) -> None:
+        """Compare what was heard of members and could not be compared yet.
+
+        Raises:
+            As `check_gossip`.
+        """
+        while self._heard and self._contacts is not None:
+            size, root = next(iter(self._heard))
+            await self._compare(self._contacts, size, root)
+            self._heard.pop((size, root), None)
+
+    async def _compare(self, contacts: Contacts, size: int, root: Digest) -> None:
+        ours = contacts.checkpoint
+        if ours is None or size > ours.size:
             ours = await self.refresh()
         proof: tuple[bytes, ...] | None = None
         try:
             if 0 < size < ours.size:
                 proof = await self._core.relay.consistency(size, ours.size)
-            if size or not root.is_zero:
-                self._contacts.check_gossip(size, root, proof)
+            contacts.check_gossip(size, root, proof)
+        except RateLimited:
+            raise
         except (Refused, ServerRefusal):
             self._core.tell(SplitView(ours.text, (size, root)))
+        else:
+            self._agreed[size] = root
 
     # --- chains
 
@@ -150,17 +173,38 @@ class Directory:
 
         Args:
             ids: whose.
-            known: also of everybody whose chain was read before.
+            known: also of everybody whose chain was read before, and is still to be seen.
 
         Raises:
             NotFound: there is no such account, or it is not ours to see.
             Unsafe: something does not hold.
         """
-        wanted = {*ids, *(self.accounts if known else ())}
-        wanted |= {own.id for own in self._core.all_own().values() if own.pending is None}
+        asked = {*ids}
+        asked |= {own.id for own in self._core.all_own().values() if own.pending is None}
         checkpoint = await self.refresh()
-        for id_ in sorted(wanted):
-            await self._read(id_, checkpoint)
+        for id_ in sorted({*asked, *(self.accounts if known else ())}):
+            try:
+                await self._read(id_, checkpoint)
+            except NotFound:
+                if id_ in asked:
+                    raise
+        self._keep()
+
+    async def keep_up(self, ids: Iterable[AccountId]) -> None:
+        """Read again chains that were last read a while ago: a device may have been revoked since.
+
+        Raises:
+            Unsafe: something does not hold.
+        """
+        at = self._core.clock()
+        old = [id_ for id_ in ids if at - self._read_at.get(id_, 0) >= KEEP_UP]
+        if not old:
+            return
+        checkpoint = await self.refresh()
+        for id_ in old:
+            self._read_at[id_] = at
+            with suppress(NotFound):  # whoever is not to be seen any more stays as we know them
+                await self._read(id_, checkpoint)
         self._keep()
 
     async def _read(self, id_: AccountId, checkpoint: Checkpoint) -> None:
@@ -176,14 +220,15 @@ class Directory:
         try:
             told = contacts.take_chain(id_, [leaf.logged(proofs) for leaf in leaves])
         except ProtocolError as error:
-            raise self._core.unsafe(_chain_alarm(id_, error)) from None
+            raise self._core.unsafe(news.of_chain(id_, error)) from None
         if chain.cursor is not None:
             self._cursors[id_] = chain.cursor
         self._bindings[id_] = chain.bindings
+        self._read_at[id_] = self._core.clock()
         if chain.info.name:
             self._core.state.names[id_] = chain.info.name
         for event in told:
-            self._tell(event)
+            self._core.tell(news.of_contact(event))
         account = contacts.accounts[id_]
         self._check_own(id_, account)
         self._check_verified(id_, account)
@@ -194,7 +239,8 @@ class Directory:
         while True:
             chain = await self._core.relay.chain(id_, cursor)
             leaves += [leaf for leaf in chain.entries if leaf.number > known]
-            if not chain.has_more or len(leaves) > MOST_ENTRIES:
+            is_over = not chain.has_more or not chain.entries
+            if is_over or len(leaves) > MOST_ENTRIES:
                 return leaves, chain
             cursor = chain.cursor
 
@@ -204,22 +250,10 @@ class Directory:
         indexes = sorted(leaf.index for leaf in leaves if 0 <= leaf.index < size)
         try:
             return await self._core.relay.inclusion(indexes, size) if indexes else {}
+        except RateLimited:
+            raise
         except ServerRefusal:
             return {}  # what has no proof is refused where it is used
-
-    def _tell(self, event: ContactEvent) -> None:
-        told: Event | None = None
-        match event:
-            case NewDevice(account=account, device=device):
-                told = DeviceAdded(account, device)
-            case DeviceRevoked(account=account, device=device):
-                told = DeviceGone(account, device)
-            case RootChanged(account=account):
-                told = ChangedSafetyNumber(account)
-            case ChainChanged(account=account):
-                told = ChainNews(account)
-        if told is not None:
-            self._core.tell(told)
 
     def _check_own(self, id_: AccountId, account: Account) -> None:
         own = self._core.all_own().get(id_)
@@ -277,20 +311,21 @@ class Directory:
         leaves = [leaf for leaf in self._bindings.get(info.id, []) if _label(leaf) == label]
         if contacts is None or not leaves:
             raise self._core.unsafe(UnprovenDirectory(info.id))
-        size = self.checkpoint[0]
-        proofs = await self._proofs(leaves, size)
-        key = contacts.trust.log
+        newest = max(leaves, key=lambda leaf: read_binding(leaf.data).version)  # that one holds
+        proofs = await self._proofs([newest], self.checkpoint[0])
+        key, said = contacts.trust.log, read_binding(newest.data)
         try:
-            for leaf in leaves:
-                binding, told = contacts.take_binding(
-                    label, leaf.logged(proofs), key.name, key.public, self._core.clock()
-                )
-                if binding.account != info.id:
-                    raise Refused(Reason.WRONG_BINDING)
-                for event in told:
-                    self._tell(event)
+            if said.account != info.id or said.handle is not _HANDLES.get(
+                contacts.account(info.id).kind
+            ):
+                raise Refused(Reason.WRONG_BINDING)
+            _, told = contacts.take_binding(
+                label, newest.logged(proofs), key.name, key.public, self._core.clock()
+            )
         except ProtocolError:
             raise self._core.unsafe(UnprovenDirectory(info.id)) from None
+        for event in told:
+            self._core.tell(news.of_contact(event))
         self._keep()
         return True
 
@@ -355,16 +390,3 @@ def _label(leaf: Leaf) -> bytes:
         return read_binding(leaf.data).label
     except Malformed:
         return b""
-
-
-def _log_alarm(error: Refused) -> Alarm:
-    return RolledBack() if error.reason is Reason.SHRUNK_LOG else UnprovenDirectory()
-
-
-def _chain_alarm(id_: AccountId, error: ProtocolError) -> Alarm:
-    if isinstance(error, ProofFailed):
-        return UnprovenDirectory(id_)
-    reason = error.reason if isinstance(error, Refused) else None
-    if reason in _BACK:
-        return RolledBack(account=id_)
-    return UnauthorizedEntry(None, id_, reason)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from carnet_client.errors import DamagedKeyStore, NoKeyStore, UserMistake
@@ -26,12 +28,22 @@ def profile_folder(chosen: Path | None = None) -> Path:
     return Path(named) if named else Path.home() / ".carnet-client"
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of a profile at one moment. Shows nothing of itself."""
+
+    number: int
+    encoded: bytes = field(repr=False)
+
+
 class KeyStore:
     """The state of a profile, open: change `state`, then `save`. Shows nothing of itself."""
 
     def __init__(self, vault: Vault, state: ClientState) -> None:
         self._vault = vault
         self._kept = state.encode()
+        self._taken = self._written = 0
+        self._writing = threading.Lock()
         self.state = state
 
     @staticmethod
@@ -70,14 +82,32 @@ class KeyStore:
         Raises:
             OSError: the disk is full, or the folder not ours to write to.
         """
-        encoded = self.state.encode()
-        if encoded != self._kept:
-            self._vault.write(encoded)
-            self._kept = encoded
+        self.write(self.snapshot())
+
+    def snapshot(self) -> Snapshot:
+        """Return the state as it is now, for another thread to `write`."""
+        self._taken += 1
+        return Snapshot(self._taken, self.state.encode())
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot, unless a newer one is kept already.
+
+        Raises:
+            KeyStoreError: the profile was closed meanwhile.
+            OSError: as `save`.
+        """
+        with self._writing:
+            if snapshot.number <= self._written:
+                return
+            if snapshot.encoded != self._kept:
+                self._vault.write(snapshot.encoded)
+                self._kept = snapshot.encoded
+            self._written = snapshot.number
 
     def close(self) -> None:
-        """Let others open the profile."""
-        self._vault.close()
+        """Let others open the profile, once what is being written is."""
+        with self._writing:
+            self._vault.close()
 
     def __repr__(self) -> str:
         return "<KeyStore>"

@@ -57,6 +57,8 @@ from carnet_crypto.secret.content import (
 from carnet_crypto.secret.content import Attachments as Files
 from carnet_crypto.values import AccountId, DeviceId, ThreadId
 
+BEAT = 3600.0  # seconds between two looks at what has long not been answered
+
 
 class Messenger:
     """See the module.
@@ -332,6 +334,14 @@ class Messenger:
             )
         return Conversation(self, room)
 
+    async def beat(self) -> None:
+        """Answer, by an empty receipt, what was read a day ago and not answered.
+
+        Whoever follows does so by itself; other programs that run for days call it each hour.
+        """
+        async with self._lock:
+            await self._threads.beat()
+
     # --- following
 
     async def follow(self) -> AsyncGenerator[Event, None]:
@@ -343,6 +353,7 @@ class Messenger:
         queue: asyncio.Queue[Event] = asyncio.Queue()
         self._core.listeners.add(queue)
         task = asyncio.create_task(self._pump(queue))
+        beating = asyncio.create_task(self._beat_on())
         try:
             while True:
                 getting = asyncio.ensure_future(queue.get())
@@ -355,9 +366,15 @@ class Messenger:
                 return
         finally:
             self._core.listeners.discard(queue)
-            task.cancel()
-            with suppress(asyncio.CancelledError, ClientError):
-                await task
+            for each in (task, beating):
+                each.cancel()
+                with suppress(asyncio.CancelledError, ClientError):
+                    await each
+
+    async def _beat_on(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            await self.beat()
 
     async def _pump(self, queue: asyncio.Queue[Event]) -> None:
         async with aclosing(self._core.relay.follow()) as told:
@@ -372,6 +389,7 @@ class Messenger:
         kind = told.shape.get("__typename")
         if kind == "CaughtUp":
             await self._read_again()
+            await self.beat()
             queue.put_nowait(Connected())
         elif kind in ("MessageReceived", "MessageErased", "ThreadLogGrown"):
             id_, _ = thread_of(told.shape)
@@ -393,6 +411,8 @@ class Messenger:
 
     async def _read_again(self) -> None:
         async with self._lock:
+            with suppress(ClientError):  # its alarm was told
+                await self._directory.look([])  # our own devices, whatever is open
             for room in self._threads.open_rooms:
                 with suppress(ClientError):
                     if await room.read():
@@ -513,9 +533,13 @@ class Conversation:
         )
 
     async def complain(self) -> None:
-        """Tell the members of keys that we did not get."""
+        """Tell the members of keys that we did not get, under one that all get."""
+        if self._room.bad_wraps and not self._room.has_newest_key:
+            async with self._lock:
+                await self._threads.rotate(self._room)
         for digest in self._room.bad_wraps:
             await self._send(Complaint(ComplaintAbout.WRAP, digest))
+            self._room.complained(digest)
 
     async def _send(self, content: Content, expires_at: int = 0, blobs: Sequence[str] = ()) -> int:
         async with self._lock:
@@ -589,6 +613,16 @@ class Conversation:
         """Remove somebody."""
         async with self._lock:
             await self._threads.remove(self._room, account)
+
+    async def trust_last_change(self) -> None:
+        """Take the user's word that who is in it is right.
+
+        It is asked for where the last change was made by a device that was revoked since, and
+        nobody has written since then who knew of it.
+        """
+        async with self._lock:
+            self._room.trust_last_change()
+            await self._core.save()
 
     async def leave(self) -> None:
         """Leave."""

@@ -17,7 +17,7 @@ from carnet_client.errors import NotReadable, UserMistake
 from carnet_client.state import OwnAccount
 from carnet_crypto.chain import DeviceFlag
 from carnet_crypto.encoding import from_base64url, to_base64url
-from carnet_crypto.errors import DecodeError, ProtocolError
+from carnet_crypto.errors import DecodeError, Malformed, ProtocolError, Reason, Refused
 from carnet_crypto.secret import pairing
 from carnet_crypto.secret.keys import DeviceKeys
 from carnet_crypto.values import AccountId
@@ -152,8 +152,8 @@ class Admitting:
             reply = side.reply(committed)
             await self._mailbox.post(reply)
             digits = side.compare(await self._mailbox.wait_for(pairing.MAGIC_REVEAL))
-        except ProtocolError:
-            raise _mismatch() from None
+        except ProtocolError as error:
+            raise _failed(error) from None
         if not await ask(digits):
             side.refuse()
             raise _mismatch()
@@ -169,8 +169,10 @@ class Admitting:
         await self._mailbox.begin()
         try:
             return to_base64url(self._side.scan(_read(shown)))
-        except ProtocolError:
+        except Malformed:
             raise UserMistake("That is no code of a new device.") from None
+        except ProtocolError as error:
+            raise _failed(error) from None
 
     async def finish(self) -> None:
         """Add the device whose code was scanned, once it has answered.
@@ -188,15 +190,21 @@ class Admitting:
         if own.root is None:
             raise UserMistake("Only a device that holds the root can add one: your first one.")
         await self._directory.look([own.id])
-        return pairing.OldDevice(self._directory.accounts[own.id], self._core.entropy)
+        return self._accounts.admitting(self._directory.accounts[own.id])
 
     async def _accept(self, side: pairing.OldDevice) -> None:
         proved = await self._mailbox.wait_for(pairing.MAGIC_POSSESSION)
         try:
             offered = side.accept(proved)
-        except ProtocolError:
-            raise _mismatch() from None
+        except ProtocolError as error:
+            raise _failed(error) from None
         await self._accounts.add_device(self._core.own(), offered)
+
+
+def _failed(error: ProtocolError) -> UserMistake:
+    if isinstance(error, Refused) and error.reason is Reason.LOCKED:
+        return UserMistake("Three tries have failed: no device is added until this one restarts.")
+    return _mismatch()
 
 
 def _mismatch() -> UserMistake:

@@ -168,7 +168,7 @@ class Relay:
                 return
             for edge in shape["edges"]:
                 yield edge
-            if not shape["pageInfo"]["hasNextPage"]:
+            if not shape["edges"] or not shape["pageInfo"]["hasNextPage"]:
                 return
             after = shape["pageInfo"]["endCursor"]
 
@@ -270,7 +270,7 @@ class Relay:
             if not page:
                 break
             found += [_thread(edge["node"]) for edge in page["edges"]]
-            if not page["pageInfo"]["hasNextPage"]:
+            if not page["edges"] or not page["pageInfo"]["hasNextPage"]:
                 break
             after = page["pageInfo"]["endCursor"]
         return found

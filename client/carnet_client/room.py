@@ -8,35 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from carnet_client import news
 from carnet_client.core import Core
 from carnet_client.directory import Directory
-from carnet_client.errors import NotReadable, ServerRefusal
+from carnet_client.errors import NotReadable, ServerRefusal, UserMistake
 from carnet_client.events import (
     Alarm,
-    Complaint,
-    Equivocation,
     ForgedMessage,
-    Fork,
     Gap,
     MissingKey,
     RolledBack,
     SplitView,
-    StaleAuthor,
     ThreadChanged,
     UnauthorizedEntry,
-    WithheldMessage,
 )
 from carnet_client.messages import Marks, Message, messages_of
+from carnet_client.refusing import refused
 from carnet_client.relay import RelayedMessage, ThreadInfo, ThreadPage
 from carnet_client.state import OwnAccount, ThreadMemory
-from carnet_crypto.control import Create, read_control
+from carnet_crypto.control import Create, read_control, thread_id
 from carnet_crypto.errors import OpenFailed, ProtocolError, Reason, Refused
 from carnet_crypto.secret import happenings
 from carnet_crypto.secret.conversation import open_wrap
 from carnet_crypto.secret.identity import open_generations
 from carnet_crypto.secret.keys import AekKeys
 from carnet_crypto.secret.transcript import Behind, ControlPin, Transcript
-from carnet_crypto.values import AccountId, DeviceId, Digest, ThreadId
+from carnet_crypto.values import AccountId, DeviceId, Digest, MessageId, ThreadId
 
 
 class Room:
@@ -51,9 +48,11 @@ class Room:
         self._view: Transcript | None = None
         self._control: str | None = None  # cursors of the relay
         self._messages: str | None = None
-        self._bad_wraps: set[Digest] = set()
+        self._noted: set[Digest] = set()  # entries that gave us no key
+        self._bad_wraps: set[Digest] = set()  # and of which nobody was told
+        self._begun_in: dict[int, Digest] = {}  # entries, by the epoch that they began
         self._was_compared = False
-        self._log_has_ended = False  # an entry did not hold: nothing after it is believed
+        self._log_ended: Alarm | None = None  # an entry did not hold: none after it is believed
 
     # --- what is known
 
@@ -67,6 +66,11 @@ class Room:
         if self._view is None:
             raise NotReadable("This conversation was not read yet.")
         return self._view
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it was read in this run."""
+        return self._view is not None and self._view.number >= 0
 
     @property
     def own(self) -> OwnAccount:
@@ -85,8 +89,46 @@ class Room:
 
     @property
     def bad_wraps(self) -> list[Digest]:
-        """Entries that gave us no key that opens."""
+        """Entries that gave us no key that opens, and that nobody was told of."""
         return sorted(self._bad_wraps)
+
+    def complained(self, entry: Digest) -> None:
+        """Take note that the members were told of such an entry."""
+        self._bad_wraps.discard(entry)
+
+    @property
+    def has_newest_key(self) -> bool:
+        """Whether we have the newest epoch's key."""
+        return self.view.thread.epoch.number in self.view.secrets
+
+    def check_writable(self, *, is_leaving: bool = False) -> None:
+        """Refuse to write on what is in doubt.
+
+        Args:
+            is_leaving: what is written is that we go, which readers may too.
+
+        Raises:
+            Unsafe: an entry of the log did not hold; what stands after it nobody knows.
+            UserMistake: the thread is frozen or closed, or we do not write in it.
+        """
+        view = self.view
+        if self._log_ended is not None:
+            raise self._core.unsafe(self._log_ended)
+        if view.thread.is_closed:
+            raise UserMistake("This conversation is closed.")
+        try:
+            view.check_writable()
+        except Refused as error:
+            is_reader = error.reason is Reason.NOT_AUTHORIZED and view.own in view.thread.members
+            if not (is_leaving and is_reader):
+                raise refused(error) from None
+
+    def owes_heartbeat(self) -> bool:
+        """Whether it is time to answer what was read, were it with nothing."""
+        view, at = self.view, self._core.clock()
+        if view.is_frozen or not view.thread.may_write(view.own):
+            return False
+        return view.owes_heartbeat(self.own.device.id, at)
 
     def messages(self) -> list[Message]:
         """Return what the thread says, in everybody's order."""
@@ -115,6 +157,7 @@ class Room:
             NotReadable: none of our accounts is in it.
             Unsafe: the log does not hold; nothing after that is believed.
         """
+        await self._directory.compare_heard()
         before = None if self._view is None else (self._view.number, len(self._view.shown))
         known_marks = len(self.relayed)
         while True:
@@ -124,14 +167,17 @@ class Room:
             self.info = page.info
             await self._take_log(page)
             page = await self._rest_of_log(page)
+            if page.messages and self._view is not None:
+                await self._directory.keep_up(self._view.thread.members)
             for relayed in page.messages:
                 await self.take(relayed)
             self._messages = page.message_cursor
-            if not page.has_more_messages:
+            if not page.has_more_messages or not page.messages:
                 break
         if self._view is not None:
             self._view.expire(self._core.clock())
             self._check_seen()
+            self._keep_pin()
         is_new = before is None or self._view is None
         is_new = is_new or before != (self.view.number, len(self.view.shown))
         return is_new or known_marks != len(self.relayed)
@@ -151,7 +197,7 @@ class Room:
 
     async def _rest_of_log(self, page: ThreadPage) -> ThreadPage:
         more = page
-        while more.has_more_control:
+        while more.has_more_control and more.control and self._log_ended is None:
             more = await self._core.relay.thread(
                 self.info.node_id, self._control, None, only_control=True
             )
@@ -165,28 +211,43 @@ class Room:
 
     async def _take_log(self, page: ThreadPage) -> None:
         for data in page.control:
-            if self._log_has_ended:
+            if self._log_ended is not None:
                 return
             try:
-                await self._take_entry(data, page)
+                try:
+                    await self._take_entry(data, page)
+                except Refused:  # what we know of somebody may be out of date
+                    await self._directory.look([], known=True)
+                    await self._take_entry(data, page)
             except ProtocolError as error:
-                self._log_has_ended = True
                 reason = error.reason if isinstance(error, Refused) else None
                 alarm: Alarm = UnauthorizedEntry(self.id, None, reason)
                 if reason is Reason.SPLIT_VIEW:
                     alarm = SplitView()
-                if self._view is None or self._view.number < 0:
+                if not self.is_read:
                     raise self._core.unsafe(alarm) from None
+                self._log_ended = alarm
                 self._core.tell(alarm)
         self._control = page.control_cursor
         if self._view is not None:
             await self._open_wraps(page)
-            pin = self._view.pin
-            if pin is not None:
-                self.memory.control = (pin.number, pin.head)
+            self._keep_pin()
+
+    def _keep_pin(self) -> None:
+        """Remember the newest entry, unless nobody vouches for it: a restart is no reason to."""
+        pin = self.view.pin
+        if pin is not None and not self.view.is_unvouched:
+            self.memory.control = (pin.number, pin.head)
+
+    def trust_last_change(self) -> None:
+        """Take the user's word that what a revoked device changed last is right."""
+        self.view.trust_unvouched()
+        self._keep_pin()
 
     async def _take_entry(self, data: bytes, page: ThreadPage) -> None:
         entry = read_control(data)
+        if not entry.number and thread_id(data) != self.id:
+            raise Refused(Reason.WRONG_THREAD)
         if self._view is None:
             self._begin(entry.body, page)
         view = self.view
@@ -203,8 +264,9 @@ class Room:
         if missing:
             await self._directory.look(missing)
         view.take_control(data, author, is_history=True, accounts=self._directory.accounts)
-        if bytes(view.thread.id) != bytes(self.id):
-            raise Refused(Reason.WRONG_THREAD)
+        if entry.rotation is not None:
+            self._begun_in[entry.rotation.epoch] = entry.digest
+        await self._directory.check_gossip(entry.checkpoint_size, entry.checkpoint_root)
 
     def _begin(self, body: object, page: ThreadPage) -> None:
         """Find out which account we are here: our own where it is a member, else another."""
@@ -220,8 +282,12 @@ class Room:
         self.memory.account = own
         control = self.memory.control
         self._view = Transcript(own, None if control is None else ControlPin(*control))
-        if self.memory.written[0]:
-            self._view.wrote(self._core.acting(own).device.id, *self.memory.written)
+        memory, device = self.memory, self._core.acting(own).device.id
+        if memory.device not in (None, device):  # the account has another device here since
+            memory.written, memory.unsent = (0, MessageId.zero()), None
+        memory.device = device
+        if memory.written[0]:
+            self._view.wrote(device, *memory.written)
 
     async def keys(self) -> dict[int, AekKeys]:
         """Return the encryption keys of the account that we are here."""
@@ -256,9 +322,11 @@ class Room:
 
     def _note_bad(self, epoch: int) -> None:
         """Tell that an epoch's author gave us no key, once."""
-        digest = self.view.thread.epochs[epoch - 1].rotation.commitment
-        self._bad_wraps.add(digest)
-        self._core.tell(MissingKey(self.id, digest))
+        entry = self._begun_in[epoch]
+        if entry not in self._noted:
+            self._noted.add(entry)
+            self._bad_wraps.add(entry)
+            self._core.tell(MissingKey(self.id, entry))
 
     # --- messages
 
@@ -297,27 +365,14 @@ class Room:
                 self.marks.read(account, {each.device: each.sequence for each in receipt.seen})
             case happenings.Acknowledged(account=account, acknowledgement=given):
                 self.marks.acknowledged.setdefault(given.message, []).append((account, given))
-            case _:
-                alarm = self._alarm(happening)
-                if alarm is not None:
-                    self._core.tell(alarm)
-
-    def _alarm(self, happening: happenings.Happening) -> Alarm | None:
-        match happening:
             case happenings.Rejected(number=number, reason=reason):
-                return self._rejected(number, reason)
-            case happenings.Withheld(device=device):
-                return WithheldMessage(self.id, device)
-            case happenings.Equivocation(device=device, sequence=sequence):
-                return Equivocation(self.id, device, sequence)
-            case happenings.Fork():
-                return Fork(self.id)
-            case happenings.StaleAuthor(account=account):
-                return StaleAuthor(self.id, account)
-            case happenings.Complained(account=account):
-                return Complaint(self.id, account)
+                self._tell(self._rejected(number, reason))
             case _:
-                return None
+                self._tell(news.of_happening(self.id, happening))
+
+    def _tell(self, alarm: Alarm | None) -> None:
+        if alarm is not None:
+            self._core.tell(alarm)
 
     def _rejected(self, number: int, reason: Reason | None) -> Alarm | None:
         """Return an alarm, unless it is only of an epoch that we never had a key of."""

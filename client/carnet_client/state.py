@@ -74,6 +74,7 @@ class ThreadMemory:
     written: tuple[int, MessageId] = (0, MessageId.zero())  # our own last
     unsent: Unsent | None = None
     account: AccountId | None = None  # whom we act for here; None for ourselves
+    device: DeviceId | None = None  # of that account, that wrote from here
 
 
 @dataclass
@@ -210,6 +211,7 @@ def _thread_shape(kept: ThreadMemory) -> dict[str, Any]:
         "control": None if kept.control is None else [kept.control[0], _text(kept.control[1])],
         "seen": {_text(device): number for device, number in kept.seen.items()},
         "written": [kept.written[0], _text(kept.written[1])],
+        "device": None if kept.device is None else _text(kept.device),
         "unsent": None
         if unsent is None
         else [
@@ -241,6 +243,7 @@ def _read_thread(shape: Mapping[str, Any]) -> ThreadMemory:
             unsent[5],
         ),
         account=None if shape["account"] is None else _fixed(AccountId, shape["account"]),
+        device=None if shape.get("device") is None else _fixed(DeviceId, shape["device"]),
     )
 
 

@@ -19,11 +19,13 @@ from carnet_client.errors import (
     ClientError,
     NotReadable,
     RotationDue,
-    ServerRefusal,
     StaleControlHead,
     StaleSequence,
     UserMistake,
 )
+from carnet_client.events import RolledBack
+from carnet_client.outbox import Outbox
+from carnet_client.refusing import refused
 from carnet_client.relay import AccountInfo, ThreadInfo
 from carnet_client.room import Room
 from carnet_client.state import OwnAccount, Unsent
@@ -32,24 +34,13 @@ from carnet_crypto.control import Added, History, Policy, RemovalReason, Role, R
 from carnet_crypto.encoding import to_base64url
 from carnet_crypto.errors import Malformed, ProtocolError, Reason, Refused
 from carnet_crypto.secret import conversation
-from carnet_crypto.secret.content import Content
+from carnet_crypto.secret.content import Content, Receipt
 from carnet_crypto.secret.conversation import Writer, Written
 from carnet_crypto.secret.messages import seal
-from carnet_crypto.values import AccountId, ThreadId
+from carnet_crypto.values import AccountId, Digest, ThreadId
 
 POLICY = Policy(Roles.MANAGER, Roles.MANAGER, History.ALL, True, 1, 0)
 ATTEMPTS = 6  # at one message or entry, while others write meanwhile
-_REFUSED = {
-    Reason.SPLIT_VIEW: "This conversation is frozen: its members do not see the same.",
-    Reason.CLOSED: "This conversation is closed.",
-    Reason.NOT_AUTHORIZED: "You do not write in this conversation.",
-    Reason.UNKNOWN_MEMBER: "You are not in this conversation.",
-    Reason.REVOKED_DEVICE: "Its last change was made by a device that was revoked since.",
-    Reason.WRONG_GENERATION: "Somebody in it has no key to write to.",
-    Reason.ROTATION_DUE: "Somebody in it has to renew their key first.",
-    Reason.DELEGATION_FORBIDDEN: "Somebody in it lets others read, which it does not allow.",
-    Reason.WRONG_EPOCH: "You have no key of what was written before.",
-}
 
 
 class Threads:
@@ -57,6 +48,7 @@ class Threads:
 
     def __init__(self, core: Core, directory: Directory, accounts: Accounts) -> None:
         self._core, self._directory, self._accounts = core, directory, accounts
+        self._outbox = Outbox(core)
         self._rooms: dict[ThreadId, Room] = {}
 
     # --- finding
@@ -99,7 +91,7 @@ class Threads:
     @property
     def open_rooms(self) -> Sequence[Room]:
         """Threads that have been read in this run."""
-        return [room for room in self._rooms.values() if room.memory.account is not None]
+        return [room for room in self._rooms.values() if room.is_read]
 
     # --- opening and changing
 
@@ -128,6 +120,8 @@ class Threads:
         ids = [member.id for member in members]
         await self._directory.look([own.id, *ids])
         self._check(own, ids)
+        for member in members:
+            await self._directory.check_binding(member)
         is_patient = own_kind == "PERSON"
         joined = [(self._directory.accounts[own.id], Role.MANAGER)]
         for member in members:
@@ -140,6 +134,7 @@ class Threads:
             written = conversation.create(self._writer(own), policy, joined)
         except ProtocolError as error:
             raise refused(error) from None
+        await self._core.save()  # what it stands upon is not forgotten, whatever happens
         node_id = await self._core.relay.open_thread(written.entry, written.wraps)
         infos = {info.node_id: info for info in await self._core.relay.threads()}
         if node_id not in infos:
@@ -188,7 +183,7 @@ class Threads:
         async def make() -> Written:
             return conversation.leave(self._writer(room.own), room.view.thread)
 
-        await self._append(room, make, is_last=True)
+        await self._append(room, make, is_leaving=True)
 
     async def close(self, room: Room) -> None:
         """End the exchanges of a thread; only who manages it may."""
@@ -209,29 +204,42 @@ class Threads:
         await self._append(room, make)
 
     async def _append(
-        self, room: Room, make: Callable[[], Awaitable[Written]], *, is_last: bool = False
+        self, room: Room, make: Callable[[], Awaitable[Written]], *, is_leaving: bool = False
     ) -> None:
         for _ in range(ATTEMPTS):
             await room.read()
             await self._accounts.freshen(room.own)
             await self._directory.look(room.members)
             self._check(room.own, room.members)
+            room.check_writable(is_leaving=is_leaving)
+            head = room.view.thread.head
             try:
-                room.view.check_writable()
                 written = await make()
             except ProtocolError as error:
                 raise refused(error) from None
+            await self._core.save()  # what it stands upon is not forgotten, whatever happens
             try:
                 await self._core.relay.append_control(
                     room.id, written.entry, written.wraps, written.history
                 )
             except StaleControlHead:
+                await self._read_past(room, head)
                 continue
-            if not is_last:
+            if not is_leaving:
                 await room.read_log()
             await self._core.save()
             return
         raise UserMistake("The conversation changes too fast: try again.")
+
+    async def _read_past(self, room: Room, head: Digest) -> None:
+        """Read what is said to have come; who only says so gets no other entry in its place.
+
+        Raises:
+            Unsafe: nothing has come.
+        """
+        await room.read()
+        if room.view.thread.head == head:
+            raise self._core.unsafe(RolledBack(room.id))
 
     async def _members(self, room: Room) -> dict[AccountId, Account]:
         await self._directory.look(room.members)
@@ -256,37 +264,53 @@ class Threads:
             Unreachable: it may have arrived or not; `flush` sends it once more.
             UserMistake: it cannot be written here.
         """
+        must_rotate = False  # as the relay says: its clock may be ahead of ours
         for _ in range(ATTEMPTS):
             await room.read()
-            await self.flush(room)
+            await self._outbox.flush(room)
             await self._accounts.freshen(room.own)
             await self._directory.look(room.members)
             self._check(room.own, room.members)
+            room.check_writable()
+            self._check_delegates(room)
             try:
-                if self._is_rotation_due(room):
+                if must_rotate or self._is_rotation_due(room):
                     await self.rotate(room)
                 self._seal(room, content, expires_at, blobs)
             except Malformed as error:
                 raise UserMistake(f"It cannot be sent: {error}.") from None
             except ProtocolError as error:
                 raise refused(error) from None
-            await self._core.save()  # before anybody hears of it
+            head = room.view.thread.head
             try:
-                number = await self._hand_in(room)
-            except (StaleControlHead, StaleSequence, RotationDue):
+                await self._core.save()  # before anybody hears of it
+            except BaseException:
+                room.memory.unsent = None  # and nobody has
+                raise
+            try:
+                number = await self._outbox.hand_in(room)
+            except StaleControlHead:
+                await self._read_past(room, head)
+                continue
+            except RotationDue:
+                must_rotate = True
+                continue
+            except StaleSequence:
                 continue
             await room.read()
             await self._core.save()
             return number
         raise UserMistake("The conversation changes too fast: try again.")
 
-    async def flush(self, room: Room) -> None:
-        """Send what was sealed and may not have arrived, as it was sealed."""
-        if room.memory.unsent is None:
-            return
-        with suppress(ServerRefusal):  # it never arrived, and what follows says why it cannot
-            await self._hand_in(room)
-        await self._core.save()
+    async def beat(self) -> None:
+        """Answer, by an empty receipt, what was read a day ago and not answered.
+
+        Nothing else shows the members a relay that keeps back what came last.
+        """
+        for room in self.open_rooms:
+            with suppress(ClientError):  # its alarm was told, or we do not write there
+                if room.owes_heartbeat():
+                    await self.send(room, Receipt(()))
 
     def _seal(self, room: Room, content: Content, expires_at: int, blobs: Sequence[str]) -> None:
         own, view = room.own, room.view
@@ -300,28 +324,6 @@ class Threads:
             str(uuid4()), envelope, draft.sequence, id_, tuple(blobs), expires_at
         )
 
-    async def _hand_in(self, room: Room) -> int:
-        unsent, own = room.memory.unsent, room.own
-        if unsent is None:
-            raise UserMistake("There is nothing to send.")
-        try:
-            number = await self._core.relay.send(
-                unsent.envelope,
-                own.id,
-                own.device.id,
-                unsent.sequence,
-                unsent.blobs,
-                unsent.expires_at,
-                unsent.key,
-            )
-        except ServerRefusal:
-            room.memory.unsent = None  # it was not taken
-            raise
-        room.view.wrote(own.device.id, unsent.sequence, unsent.id)
-        room.memory.written = (unsent.sequence, unsent.id)
-        room.memory.unsent = None
-        return number
-
     def _is_rotation_due(self, room: Room) -> bool:
         view = room.view
         accounts, at = self._directory.accounts, self._core.clock()
@@ -329,8 +331,20 @@ class Threads:
 
     def _check(self, own: OwnAccount, members: Sequence[AccountId]) -> None:
         self._directory.check_fresh()
+        if self._directory.accounts[own.id].is_closed:
+            raise UserMistake("This account of yours is closed.")
         self._directory.check_devices(own.id)
         self._directory.check_members(members)
+
+    def _check_delegates(self, room: Room) -> None:
+        """Refuse to say anything where somebody lets others read, and the thread forbids it."""
+        at = self._core.clock()
+        if room.view.thread.policy.is_delegation_allowed:
+            return
+        for id_ in room.members:
+            given = self._directory.accounts[id_].delegations.values()
+            if any(at <= delegation.not_after for delegation in given):
+                raise refused(Refused(Reason.DELEGATION_FORBIDDEN))
 
     def _writer(self, own: OwnAccount) -> Writer:
         return Writer(
@@ -340,10 +354,3 @@ class Threads:
             self._core.clock(),
             self._core.entropy,
         )
-
-
-def refused(error: ProtocolError) -> ClientError:
-    """Return what people are told of something that the protocol refuses."""
-    if isinstance(error, Refused):
-        return UserMistake(_REFUSED.get(error.reason, f"That cannot be done: {error}."))
-    return UserMistake(f"That cannot be done: {error}.")

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
-from carnet_client.errors import DamagedKeyStore, NoKeyStore, WrongPassphrase
+from carnet_client.errors import DamagedKeyStore, KeyStoreError, NoKeyStore, WrongPassphrase
 from carnet_client.files import private_folder, sweep, write_whole
 from carnet_client.keyrings import SystemKeyring
 from carnet_client.lock import FileLock
@@ -96,6 +96,7 @@ class Vault:
     def __init__(self, folder: Path, lock: FileLock, start: bytes, key: Key) -> None:
         self._path, self._lock = folder / NAME, lock
         self._start, self._key = start, key
+        self._is_open = True
 
     @staticmethod
     def is_there(folder: Path) -> bool:
@@ -166,12 +167,16 @@ class Vault:
         """Put other content in place of what is there, at once or not at all.
 
         Raises:
+            KeyStoreError: it was closed: another process may have it by now.
             OSError: the disk is full, or the folder not ours to write to.
         """
+        if not self._is_open:
+            raise KeyStoreError("This profile was closed: nothing more is kept in it.")
         write_whole(self._path, self._sealed(content))
 
     def close(self) -> None:
         """Let others open the file."""
+        self._is_open = False
         self._lock.release()
 
     def _sealed(self, content: bytes) -> bytes:

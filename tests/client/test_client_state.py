@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from carnet_client.errors import DamagedKeyStore, UserMistake
+from carnet_client.errors import DamagedKeyStore, KeyStoreError, UserMistake
 from carnet_client.keystore import KeyStore
 from carnet_client.state import (
     ClientState,
@@ -46,6 +46,7 @@ def full_state() -> ClientState:
         (3, MessageId(os.urandom(32))),
         Unsent("key", b"envelope", 4, MessageId(os.urandom(32)), ("blob",)),
         child,
+        DeviceId(os.urandom(16)),
     )
     return ClientState(
         server="https://records.example",
@@ -81,6 +82,24 @@ def test_all_of_it_comes_back(tmp_path: Path) -> None:
     assert again.state.token == "another token"
     for field in state.__dataclass_fields__:
         assert getattr(ClientState.decode(state.encode()), field) is not None
+
+
+def test_what_is_written_late_takes_nothing_back(tmp_path: Path) -> None:
+    """Two threads write what the loop took one after the other; the one with the older is late."""
+    store = KeyStore.create(tmp_path / "profile", full_state(), PASSPHRASE)
+    older = store.snapshot()
+    store.state.token = "a newer token"
+    store.write(store.snapshot())
+    store.write(older)
+    store.close()
+    again = KeyStore.open(tmp_path / "profile", PASSPHRASE)
+    assert again.state.token == "a newer token"
+    store.state.token = "of a process that gave the profile away"
+    late = store.snapshot()
+    with pytest.raises(KeyStoreError):
+        store.write(late)
+    again.close()
+    assert "process" not in repr(late)
 
 
 def test_nothing_secret_is_shown() -> None:

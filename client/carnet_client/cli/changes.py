@@ -66,6 +66,7 @@ def acknowledge(thread: str, message: str, verdict: str, note: str) -> None:
 @click.option("--add", metavar="NAME", help="Let somebody in.")
 @click.option("--without-history", is_flag=True, help="With --add: not what was written before.")
 @click.option("--remove", metavar="NAME", help="Put somebody out.")
+@click.option("--trust", is_flag=True, help="Say that the last change is right; see below.")
 @click.option("--leave", is_flag=True, help="Go yourself.")
 @click.option("--close", is_flag=True, help="End the exchanges; only who manages it may.")
 def members(
@@ -73,13 +74,20 @@ def members(
     add: str | None,
     without_history: bool,
     remove: str | None,
+    trust: bool,
     leave: bool,
     close: bool,
 ) -> None:
-    """List who is in a conversation, and change it."""
+    """List who is in a conversation, and change it.
+
+    Where the last change was made by a device that was revoked since, nothing is written before
+    somebody who knew of it wrote, or you have looked at the list and said --trust.
+    """
 
     async def act(messenger: Messenger) -> None:
         conversation = await messenger.thread(thread)
+        if trust:
+            await conversation.trust_last_change()
         if add is not None:
             added = await messenger.find(add)
             await conversation.add(added.id, with_history=not without_history)

@@ -66,21 +66,23 @@ class Sealer:
     """Seals one file of a length known from the start, under a key of its own.
 
     ``begin`` is the blob's first bytes; `push` takes the file in pieces of any size and returns
-    more of the blob; `finish` returns the rest, and what the message says of the file.
+    more of the blob; `pad` goes on with the padding, in pieces, since that of a large file is
+    large; `finish` returns the rest, and what the message says of the file.
     """
 
     def __init__(self, length: int, entropy: Entropy, hasher: Hasher | None = None) -> None:
         if not 0 <= length < LARGEST:
             raise Malformed("a file is too long")
         self._length, self._left = length, length
-        self._padding = padded_length(length) - length
+        padding = padded_length(length) - length
+        self._padded, self._padding = length + padding, _padding(padding)
         self._file, self._key = FileId(entropy(FileId.SIZE)), Key(entropy(32))
         self._header = entropy(sodium.STREAM_HEADER)
         self._stream = sodium.PushStream(self._header, derive(self._key, Label.FILE, self._file))
         self._hasher = hasher or new_hasher()
         self._held = bytearray()
         self._index = 0
-        self._chunks = -(-(length + self._padding) // CHUNK)
+        self._chunks = -(-self._padded // CHUNK)
         self.begin = MAGIC + self._file + _commitment(self._key, self._file, self._header)
         self.begin += self._header
         self._hasher.update(self.begin)
@@ -96,17 +98,24 @@ class Sealer:
             raise Malformed("the file has grown")
         return self._seal(data)
 
-    def finish(self, facts: FileFacts) -> tuple[bytes, Manifest]:
-        """Return the blob's last bytes, and what the message says of the file.
+    def pad(self) -> Iterator[bytes]:
+        """Yield what of the blob follows, once the whole file was pushed.
 
         Raises:
             Malformed: fewer bytes came than was said.
         """
         if self._left:
             raise Malformed("the file has shrunk")
-        rest = bytearray()
-        for piece in _padding(self._padding):
-            rest += self._seal(piece)
+        for piece in self._padding:
+            yield self._seal(piece)
+
+    def finish(self, facts: FileFacts) -> tuple[bytes, Manifest]:
+        """Return the blob's last bytes, all that `pad` has not, and what the message says of it.
+
+        Raises:
+            Malformed: fewer bytes came than was said.
+        """
+        rest = b"".join(self.pad())
         manifest = Manifest(
             self._file,
             self._key,
@@ -118,7 +127,7 @@ class Sealer:
             facts.mime,
             facts.created_at,
         )
-        return bytes(rest), manifest
+        return rest, manifest
 
     def _seal(self, data: bytes) -> bytes:
         sealed = []
@@ -140,7 +149,7 @@ class Sealer:
 
     def _is_last(self, length: int) -> bool:
         """Whether so many bytes are all of the last chunk."""
-        size = self._length + self._padding - (self._chunks - 1) * CHUNK
+        size = self._padded - (self._chunks - 1) * CHUNK
         return self._index == self._chunks - 1 and length == size
 
     def _chunk(self, data: bytes) -> bytes:
