@@ -58,12 +58,12 @@ clean: ## delete the virtual environments and caches; keeps .carnet, your data
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing Carnet into $(VENV) (a minute the first time)…"
-	@$(PIP_INSTALL) -e .
+	@$(PIP_INSTALL) -e '.[client]'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing Carnet and its test tools into $(VENV) (a minute or two the first time)…"
-	@$(PIP_INSTALL) -e '.[dev]'
+	@$(PIP_INSTALL) -e '.[client,dev]'
 	@touch $@ $(VENV)/.installed
 
 # Debian and Ubuntu ship python3 without ensurepip; there, the pip outside fills the environment.

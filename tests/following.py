@@ -16,6 +16,7 @@ from scene import Scene
 from websockets.asyncio.client import ClientConnection, connect
 
 from carnet.errors import Unauthenticated
+from carnet.http import attachments, content, uploads
 from carnet.http.app import create_app
 from carnet.http.live import Live
 from carnet.http.services import Services
@@ -242,7 +243,7 @@ async def serving(
         graph.SIGNER,
         graph.CURSORS,
     )
-    app = create_app(services)
+    app = create_app(services, [*uploads.ROUTES, *content.ROUTES, *attachments.ROUTES])
     live: Live = app.state.live
     for name, value in timing.items():
         assert hasattr(live.sockets, name)

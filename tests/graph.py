@@ -70,5 +70,5 @@ async def data(
 ) -> Any:
     """Return the data of an operation that has no errors."""
     found, errors = await execute(database, blobs, actor, query, **variables)
-    assert errors == []
+    assert errors == [], errors
     return found

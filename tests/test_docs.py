@@ -9,6 +9,7 @@ from carnet.http.messages import CloseCode
 from carnet.intake.formats import READERS
 from carnet.intake.model import Flag, Reason
 from carnet.intake.receipt import Outcome
+from carnet.messaging.rules import RULES as MESSAGING_RULES
 from carnet.sandbox.personas import HANDLES
 
 ROOT = Path(__file__).parents[1]
@@ -65,7 +66,7 @@ def test_every_rule_that_the_server_names_has_a_meaning() -> None:
         named.update(re.findall(r'AccessDenied\(\s*"([a-z.-]+)"', text))
         named.update(re.findall(r'Fact\([^()]*?"([a-z]+(?:-[a-z]+)*\.[a-z.-]+)"', text))
     assert len(named) > 20
-    assert named <= set(RULES)
+    assert named <= set(RULES) | set(MESSAGING_RULES)
 
 
 def test_front_ends_find_every_close_code_and_field_of_subscriptions() -> None:
@@ -82,3 +83,9 @@ def test_front_ends_find_every_close_code_and_field_of_subscriptions() -> None:
     named = codes(guide) - {code.name for code in CloseCode}
     known = set(re.findall(r"^  ([A-Z_]+)$", schema, re.MULTILINE))
     assert named <= known
+
+
+def test_every_rule_of_messaging_is_in_its_guide() -> None:
+    guide = (ROOT / "docs/messaging.md").read_text()
+    listed = dict(re.findall(r"^\| `(messaging\.[a-z-]+)` \| (.+) \|$", guide, re.MULTILINE))
+    assert listed == MESSAGING_RULES

@@ -19,6 +19,12 @@ CarnetError
 │   ├── RecordClosed         the record's state allows no such action
 │   ├── RecordNotOpen        the record opens later; ``opens_at`` says when
 │   ├── EnrolmentFailed      no record goes with this number, date and code, never saying which
+│   ├── StaleChain           the chain has grown; ``number`` is its newest entry's
+│   ├── StaleControlHead     the thread's log has grown; ``number`` is its newest entry's
+│   ├── StaleSequence        the device has written more; ``expected`` is its next number
+│   ├── RotationDue          the thread needs a new epoch before anything is written
+│   ├── ThreadClosed         nothing more is written in the thread
+│   ├── NotAllowedToOpen     such a thread is not theirs to open; ``rule`` decided
 │   ├── QuotaExceeded        a bound on size or number is reached
 │   ├── PayloadTooLarge      one body is larger than allowed
 │   └── UnsupportedMediaType no reader for this content type
@@ -164,10 +170,73 @@ class EnrolmentFailed(Refusal):
     code = "ENROLMENT_FAILED"
 
 
+class StaleChain(Refusal):
+    """The account's chain has grown: read what followed, then again."""
+
+    code = "STALE_CHAIN"
+
+    def __init__(self, *, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class StaleControlHead(Refusal):
+    """The thread's control log has grown: read what followed, then again."""
+
+    code = "STALE_CONTROL_HEAD"
+
+    def __init__(self, *, number: int, entries: tuple[object, ...] = ()) -> None:
+        super().__init__()
+        self.number = number
+        self.entries = entries  # what followed, from the first that the client may not know
+
+
+class StaleSequence(Refusal):
+    """The device has written more than this, perhaps from a copy of its state."""
+
+    code = "STALE_SEQUENCE"
+
+    def __init__(self, *, expected: int) -> None:
+        super().__init__()
+        self.expected = expected
+
+
+class RotationDue(Refusal):
+    """The thread needs a new epoch before anything is written."""
+
+    code = "ROTATION_DUE"
+
+
+class ThreadClosed(Refusal):
+    """The exchanges are over: nothing more is written here."""
+
+    code = "THREAD_CLOSED"
+
+
+class NotAllowedToOpen(Refusal):
+    """Such a thread is not yours to open."""
+
+    code = "NOT_ALLOWED_TO_OPEN"
+
+    def __init__(self, rule: str) -> None:
+        super().__init__()
+        self.rule = rule
+
+
 class QuotaExceeded(Refusal):
     """A limit on size or number is reached."""
 
     code = "QUOTA_EXCEEDED"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        path: tuple[str, ...] = (),
+        until: datetime | None = None,
+    ) -> None:
+        super().__init__(message, path=path)
+        self.until = until  # None where waiting does not help
 
 
 class PayloadTooLarge(Refusal):

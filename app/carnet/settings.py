@@ -35,6 +35,7 @@ class Settings:
     blob_url: str | None = None  # None: a folder under data_dir
     kek_file: Path | None = None  # None: a key file under data_dir, development only
     log_key_file: Path | None = None  # signs the journal; None: one under data_dir, development
+    directory_origin: str = "carnet/directory"  # the name of the log of keys; clients pin it
     oidc_file: Path | None = None  # TOML with trusted identity providers
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
     allowed_origins: tuple[str, ...] = ()  # of pages that may open sockets; its own always may
@@ -70,6 +71,7 @@ class Settings:
             blob_url=env.get("CARNET_BLOB_URL") or None,
             kek_file=_path(env, "CARNET_KEK_FILE"),
             log_key_file=_path(env, "CARNET_LOG_KEY_FILE"),
+            directory_origin=env.get("CARNET_DIRECTORY_ORIGIN") or defaults.directory_origin,
             oidc_file=_path(env, "CARNET_OIDC_FILE"),
             trusted_proxies=tuple(env.get("CARNET_TRUSTED_PROXIES", "").replace(",", " ").split()),
             allowed_origins=tuple(env.get("CARNET_ALLOWED_ORIGINS", "").replace(",", " ").split()),

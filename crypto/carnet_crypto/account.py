@@ -14,6 +14,7 @@ from types import MappingProxyType
 from carnet_crypto import sodium
 from carnet_crypto.admission import admit_box_key, admit_sign_key
 from carnet_crypto.chain import (
+    MOST_WRAPS,
     AccountKind,
     AccountWrap,
     AddDevice,
@@ -48,11 +49,15 @@ from carnet_crypto.values import (
     Signature,
     SignPublic,
 )
+from carnet_crypto.wire import LARGEST
 
 ROOT_DELAY = 72 * 3600 * 1000  # milliseconds for which a root set by the recovery key alone waits
 LEAST_PASSES = 3  # of Argon2id
+MOST_PASSES = 10
 LEAST_MEMORY_KIB = 64 * 1024
 MOST_MEMORY_KIB = 1024 * 1024  # what a phone can still do
+MOST_DEVICES = MOST_WRAPS  # ever: a chain costs its readers no more than so many can
+MOST_ENTRIES = 10_000  # of a chain: what replaying it may cost has an end
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,16 @@ class Delegation:
 
 
 @dataclass(frozen=True, slots=True)
+class Mandate:
+    """Somebody writes for an account, or did: until it ended, what they wrote holds."""
+
+    who: AccountId
+    not_before: int  # milliseconds since 1970
+    not_after: int  # milliseconds since 1970
+    is_delegation: bool  # else of the roster
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """A generation of an account's encryption key."""
 
@@ -121,6 +136,8 @@ class Account:
     pending_root: tuple[SignPublic, int] | None = None  # and from when it holds
     delegations: Mapping[AccountId, Delegation] = field(default_factory=dict)
     roster: Mapping[AccountId, tuple[RosterRole, AccountWrap]] = field(default_factory=dict)
+    roster_since: Mapping[AccountId, int] = field(default_factory=dict)  # milliseconds since 1970
+    ended: tuple[Mandate, ...] = ()  # who wrote for the account once
     roots: tuple[tuple[int, SignPublic], ...] = ()  # (entry, root), each change
     needs_new_aek: bool = False  # somebody who has the newest seed should no longer
     is_closed: bool = False
@@ -138,6 +155,17 @@ class Account:
         """Return who may act for the account at this time, by account."""
         found = (d for d in self.delegations.values() if d.is_active(at))
         return sorted(found, key=lambda d: d.delegate)
+
+    def mandate(self, who: AccountId, at: int) -> Mandate | None:
+        """Return by what another account writes for this one at this time; None if by nothing."""
+        given = [mandate for mandate in self.ended if mandate.who == who]
+        delegation = self.delegations.get(who)
+        if delegation is not None:
+            given += _mandates(delegation, delegation.not_after)
+        if who in self.roster:
+            given.append(Mandate(who, self.roster_since[who], LARGEST, False))
+        holding = [mandate for mandate in given if mandate.not_before <= at <= mandate.not_after]
+        return min(holding, key=lambda mandate: mandate.is_delegation, default=None)
 
     def root_at(self, at: int) -> SignPublic:
         """Return the root that holds at this time: a pending one after its delay."""
@@ -172,9 +200,15 @@ class Account:
         newest = self.generation
         if newest is None:
             return False
-        ends = [d.not_after for d in self.devices.values() if d.not_after]
-        ends += [d.not_after for d in self.delegations.values()]
-        return self.needs_new_aek or any(newest.at <= end < at for end in ends)
+        given = [
+            (d.not_after, d.added_in)
+            for d in self.devices.values()
+            if d.not_after and d.revoked_in is None
+        ]
+        given += [(d.not_after, d.given_in) for d in self.delegations.values()]
+        return self.needs_new_aek or any(
+            end < at and (newest.at <= end or newest.entry < since) for end, since in given
+        )
 
     @staticmethod
     def begin(data: bytes) -> Account:
@@ -240,6 +274,8 @@ class Account:
             raise Refused(Reason.WRONG_ACCOUNT)
         if entry.number != self.number + 1:
             raise Refused(Reason.OUT_OF_ORDER)
+        if entry.number >= MOST_ENTRIES:
+            raise Refused(Reason.TOO_MANY)
         if entry.link != self.head:
             raise Refused(Reason.BROKEN_LINK)
         if entry.at < self.at:
@@ -293,9 +329,9 @@ class Account:
             case Delegate() as body:
                 return self._delegate(body, entry)
             case Undelegate() as body:
-                return self._undelegate(body)
+                return self._undelegate(body, entry)
             case Roster() as body:
-                return self._set_roster(body)
+                return self._set_roster(body, entry)
             case Close():
                 return replace(self, is_closed=True)
             case _:
@@ -308,10 +344,14 @@ class Account:
             raise Refused(Reason.BAD_DEVICE_ID)
         if body.device in self.devices:
             raise Refused(Reason.DUPLICATE)
+        if len(self.devices) >= MOST_DEVICES:
+            raise Refused(Reason.TOO_MANY)
         shown = possession_of_device(self.id, body.sign, body.box, body.flag, body.not_after)
         sodium.verify(body.sign, Label.SIGN_POSSESSION, shown, body.possession)
         if bool(body.wrap) != bool(self.generations):
             raise Refused(Reason.INCOMPLETE_WRAPS)
+        if body.not_after and body.not_after <= entry.at:
+            raise Refused(Reason.EXPIRED_DEVICE)
         added = Device(
             body.device, body.sign, body.box, body.flag, body.not_after, entry.number, body.wrap
         )
@@ -333,7 +373,7 @@ class Account:
     def _rotate_aek(self, body: AekRotate, entry: ChainEntry) -> Account:
         if body.generation != len(self.generations) + 1:
             raise Refused(Reason.WRONG_GENERATION)
-        if bool(body.previous) != bool(self.generations) or not body.recovery:
+        if bool(body.previous) != bool(self.generations):
             raise Refused(Reason.INCOMPLETE_WRAPS)
         devices, accounts = self.wrapped_for(entry.at)
         if [wrap.device for wrap in body.devices] != devices:
@@ -366,7 +406,8 @@ class Account:
             raise Refused(Reason.NOT_AUTHORIZED)
         admit_box_key(body.recovery_box)
         admit_sign_key(body.recovery_sign)
-        if body.passes < LEAST_PASSES or not LEAST_MEMORY_KIB <= body.memory_kib <= MOST_MEMORY_KIB:
+        is_possible = body.passes <= MOST_PASSES and body.memory_kib <= MOST_MEMORY_KIB
+        if body.passes < LEAST_PASSES or body.memory_kib < LEAST_MEMORY_KIB or not is_possible:
             raise Refused(Reason.WEAK_PARAMETERS)
         return replace(
             self,
@@ -380,31 +421,59 @@ class Account:
             raise Refused(Reason.WRONG_ACCOUNT)
         if not self.generations:
             raise Refused(Reason.WRONG_GENERATION)
+        if body.not_after <= entry.at:
+            raise Refused(Reason.NOT_AUTHORIZED)
         given = Delegation(
             body.delegate, body.scope, body.not_before, body.not_after, body.wrap, entry.number
         )
-        return replace(
-            self, delegations=MappingProxyType({**self.delegations, body.delegate: given})
-        )
+        changed = {**self.delegations, body.delegate: given}
+        _check_wrappable({*changed, *self.roster})
+        ended = self._ended(self.delegations.get(body.delegate), entry.at)
+        return replace(self, delegations=MappingProxyType(changed), ended=ended)
 
-    def _undelegate(self, body: Undelegate) -> Account:
+    def _undelegate(self, body: Undelegate, entry: ChainEntry) -> Account:
         if body.delegate not in self.delegations:
             raise Refused(Reason.UNKNOWN_MEMBER)
         left = {key: value for key, value in self.delegations.items() if key != body.delegate}
-        return replace(self, delegations=MappingProxyType(left), needs_new_aek=True)
+        ended = self._ended(self.delegations[body.delegate], entry.at)
+        return replace(self, delegations=MappingProxyType(left), ended=ended, needs_new_aek=True)
 
-    def _set_roster(self, body: Roster) -> Account:
+    def _ended(self, before: Delegation | None, at: int) -> tuple[Mandate, ...]:
+        """Keep what a delegation allowed until it was replaced or ended."""
+        if before is None:
+            return self.ended
+        return (*self.ended, *_mandates(before, min(before.not_after, at)))
+
+    def _set_roster(self, body: Roster, entry: ChainEntry) -> Account:
         if self.kind is AccountKind.PERSON or self.id in {m.wrap.account for m in body.members}:
             raise Refused(Reason.NOT_AUTHORIZED)
         if not self.generations:
             raise Refused(Reason.WRONG_GENERATION)
         members = {m.wrap.account: (m.role, m.wrap) for m in body.members}
-        has_left = bool(set(self.roster) - set(members))
+        _check_wrappable({*members, *self.delegations})
+        gone = sorted(set(self.roster) - set(members))
+        since = {id_: self.roster_since.get(id_, entry.at) for id_ in members}
+        left = (Mandate(id_, self.roster_since[id_], entry.at, False) for id_ in gone)
         return replace(
             self,
             roster=MappingProxyType(members),
-            needs_new_aek=self.needs_new_aek or has_left,
+            roster_since=MappingProxyType(since),
+            ended=(*self.ended, *left),
+            needs_new_aek=self.needs_new_aek or bool(gone),
         )
+
+
+def _mandates(delegation: Delegation, until: int) -> list[Mandate]:
+    """Return what a delegation lets somebody write, until it ends."""
+    if not delegation.scope & Scope.WRITE:
+        return []
+    return [Mandate(delegation.delegate, delegation.not_before, until, True)]
+
+
+def _check_wrappable(accounts: set[AccountId]) -> None:
+    """Refuse more accounts than one entry can seal a key for."""
+    if len(accounts) > MOST_WRAPS:
+        raise Refused(Reason.TOO_MANY)
 
 
 def verify_login(public: SignPublic, challenge: bytes, signature: Signature) -> None:

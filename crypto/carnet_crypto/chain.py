@@ -29,7 +29,9 @@ from carnet_crypto.wire import Reader, check_ascending, opaque, u8, u32, u64, ve
 MAGIC = b"CRNA\x01"
 MOST_ENTRY_BYTES = 256 * 1024
 MOST_WRAPS = 512  # devices or accounts that one entry wraps a key for
-MOST_BOX = 256  # bytes of a sealed key
+SEED_FOR_DEVICE = 151  # bytes of an AEK's seed, sealed for a device or the recovery key
+SEED_FOR_ACCOUNT = 167  # bytes of one sealed for another account
+SEED_BEFORE = 48  # bytes of the seed before, sealed under the next
 RECOVERY_SALT = 16  # bytes
 
 
@@ -157,7 +159,7 @@ class AddDevice:
             reader.enum(DeviceFlag),
             reader.u64(),
             reader.fixed(Signature),
-            reader.opaque(MOST_BOX),
+            _box(reader, SEED_FOR_DEVICE, or_none=True),
         )
 
 
@@ -200,7 +202,7 @@ class DeviceWrap:
     @staticmethod
     def read(reader: Reader) -> DeviceWrap:
         """Read one."""
-        return DeviceWrap(reader.fixed(DeviceId), reader.opaque(MOST_BOX))
+        return DeviceWrap(reader.fixed(DeviceId), _box(reader, SEED_FOR_DEVICE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,7 @@ class AccountWrap:
     @staticmethod
     def read(reader: Reader) -> AccountWrap:
         """Read one."""
-        return AccountWrap(reader.fixed(AccountId), reader.u32(), reader.opaque(MOST_BOX))
+        return AccountWrap(reader.fixed(AccountId), reader.u32(), _box(reader, SEED_FOR_ACCOUNT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,10 +255,10 @@ class AekRotate:
             reader.u32(),
             reader.fixed(BoxPublic),
             reader.fixed(Digest),
-            reader.opaque(MOST_BOX),
+            _box(reader, SEED_BEFORE, or_none=True),
             tuple(reader.vector(DeviceWrap.read, MOST_WRAPS)),
             tuple(reader.vector(AccountWrap.read, MOST_WRAPS)),
-            reader.opaque(MOST_BOX),
+            _box(reader, SEED_FOR_DEVICE),
         )
         check_ascending([wrap.device for wrap in body.devices])
         check_ascending([wrap.account for wrap in body.accounts])
@@ -536,3 +538,11 @@ def possession_of_device(
 def change_of_root(account: AccountId, number: int, link: Digest, root: SignPublic) -> bytes:
     """Return what a new root, and whoever consents to it, sign."""
     return account + u32(number) + link + root
+
+
+def _box(reader: Reader, size: int, *, or_none: bool = False) -> bytes:
+    """Read a sealed seed: what is sealed has one length."""
+    box = reader.opaque(size)
+    if len(box) != size and (box or not or_none):
+        raise Malformed("a sealed key has one length")
+    return box

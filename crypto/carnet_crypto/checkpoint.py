@@ -29,6 +29,7 @@ _ED25519 = b"\x01"
 _COSIGNATURE = b"\x04"
 _TIME = "time "
 _DASH = "\N{EM DASH} "
+_SPACES = " \t\r\n"  # languages differ in what else is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class NoteKey:
     public: SignPublic
 
     def __post_init__(self) -> None:
-        if not self.name or any(c.isspace() or c == "+" for c in self.name):
-            raise Malformed("a key's name has no spaces and no plus sign")
+        if not self.name or any(not "!" <= c <= "~" or c == "+" for c in self.name):
+            raise Malformed("a key's name is of ASCII, without spaces and plus signs")
         admit_sign_key(self.public)
 
     def id(self, kind: bytes = _ED25519) -> bytes:
@@ -61,7 +62,7 @@ class NoteKey:
             Malformed: it is none, or its id is another's.
             Refused: the key must not be used.
         """
-        name, _, rest = text.strip().partition("+")
+        name, _, rest = text.strip(_SPACES).partition("+")
         stated, _, encoded = rest.partition("+")
         data = _from_base64(encoded)
         if data[:1] != _ED25519:
@@ -109,7 +110,7 @@ def read_checkpoint(text: str) -> Checkpoint:
     Raises:
         Malformed: it is none.
     """
-    if len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
+    if len(_check_unicode(text)) > MOST_BYTES:
         raise Malformed("a checkpoint is too long")
     body, separator, _ = text.partition("\n\n")
     lines = body.split("\n")
@@ -214,6 +215,14 @@ def _number(text: str) -> int:
     if str(number) != text or number > LARGEST:
         raise Malformed("it is no number")
     return number
+
+
+def _check_unicode(text: str) -> bytes:
+    """Return the text's UTF-8, which halves of surrogate pairs have none of."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise Malformed("a text is not Unicode") from error
 
 
 def _from_base64(text: str) -> bytes:

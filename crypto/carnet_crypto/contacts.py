@@ -7,21 +7,39 @@ is told of a change that is allowed (a new device, another root) is an event, fo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from carnet_crypto.account import Account, Device
-from carnet_crypto.chain import AddDevice, RevokeDevice, RotateRoot, read_entry
+from carnet_crypto.account import ROOT_DELAY, Account, Device
+from carnet_crypto.chain import (
+    AddDevice,
+    AekRotate,
+    EntryType,
+    RevokeDevice,
+    RotateRoot,
+    read_entry,
+)
 from carnet_crypto.checkpoint import FRESH, Checkpoint, NoteKey, advance, verify_checkpoint
-from carnet_crypto.directory import chain_leaf, verify_leaf
-from carnet_crypto.errors import Malformed, Reason, Refused
+from carnet_crypto.directory import (
+    Binding,
+    binding_leaf,
+    chain_leaf,
+    verify_binding,
+    verify_leaf,
+)
+from carnet_crypto.errors import Malformed, ProofFailed, Reason, Refused
+from carnet_crypto.merkle import verify_consistency
 from carnet_crypto.safety import account_number, safety_number
-from carnet_crypto.values import AccountId, Blind, DeviceId, Digest
+from carnet_crypto.values import AccountId, Blind, DeviceId, Digest, Label32, SignPublic
+
+MOST_EARLIER = 64  # checkpoints kept beside the newest
+MOST_SKEW = 10 * 60 * 1000  # milliseconds by which an entry may be ahead of the log's clock
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedEntry:
-    """An entry of a chain, and the proof that the log holds it."""
+    """An entry of a chain or a binding, and the proof that the log holds it."""
 
     entry: bytes
     blind: Blind
@@ -53,7 +71,25 @@ class RootChanged:
     is_pending: bool  # it takes effect after its delay, and can still be objected to
 
 
-ContactEvent = NewDevice | DeviceRevoked | RootChanged
+@dataclass(frozen=True, slots=True)
+class ChainChanged:
+    """An account has said something else of itself: of recovery, delegates, its team, its end."""
+
+    account: AccountId
+    number: int
+    what: EntryType
+
+
+@dataclass(frozen=True, slots=True)
+class Rebound:
+    """Whoever a label is of has another account: whoever was verified has to be verified again."""
+
+    label: Label32
+    before: AccountId
+    account: AccountId
+
+
+ContactEvent = NewDevice | DeviceRevoked | RootChanged | ChainChanged | Rebound
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +109,14 @@ class Pin:
     head: Digest
 
 
+@dataclass(frozen=True, slots=True)
+class BindingPin:
+    """What is kept of a label, so that it never goes back."""
+
+    version: int
+    account: AccountId
+
+
 class Contacts:
     """See the module. Every method that raises has changed nothing."""
 
@@ -81,11 +125,14 @@ class Contacts:
         trust: Trust,
         checkpoint: Checkpoint | None = None,
         pins: Mapping[AccountId, Pin] | None = None,
+        labels: Mapping[Label32, BindingPin] | None = None,
     ) -> None:
         self.trust = trust
         self.checkpoint = checkpoint
         self._pins = dict(pins or {})
+        self._labels = dict(labels or {})
         self._accounts: dict[AccountId, Account] = {}
+        self._before = deque[Checkpoint](maxlen=MOST_EARLIER)  # the newest
 
     @property
     def accounts(self) -> Mapping[AccountId, Account]:
@@ -96,6 +143,11 @@ class Contacts:
     def pins(self) -> Mapping[AccountId, Pin]:
         """What has to be kept over a restart."""
         return self._pins
+
+    @property
+    def labels(self) -> Mapping[Label32, BindingPin]:
+        """What has to be kept over a restart."""
+        return self._labels
 
     def take_checkpoint(self, text: str, proof: Sequence[bytes]) -> Checkpoint:
         """Go on to a newer checkpoint, which is shown to hold all of the known one.
@@ -109,8 +161,11 @@ class Contacts:
         )
         if self.checkpoint is not None and found.at < self.checkpoint.at:
             raise Refused(Reason.SHRUNK_LOG)
-        self.checkpoint = advance(self.checkpoint, found, proof)
-        return self.checkpoint
+        advanced = advance(self.checkpoint, found, proof)
+        if self.checkpoint is not None:
+            self._before.append(self.checkpoint)
+        self.checkpoint = advanced
+        return advanced
 
     def check_fresh(self, at: int) -> None:
         """Refuse to add anybody, or to rotate, on what may be long out of date.
@@ -130,8 +185,10 @@ class Contacts:
             entries: from the first that is not yet known on.
 
         Raises:
-            Refused: it is of another account, or goes back behind what was seen before
-                (`BROKEN_LINK`, `OUT_OF_ORDER`): an alarm.
+            Refused: it is of another account, goes back behind what was seen before
+                (`BROKEN_LINK`, `OUT_OF_ORDER`): an alarm; or it is dated later than the checkpoint
+                it was logged by (`AHEAD_OF_TIME`), or sets a root and is dated a day before the log
+                had it (`TIME_REGRESSED`): a delay of days would be over at once.
             ProofFailed: the log does not hold an entry.
             Malformed, SignatureFailed: an entry does not hold.
         """
@@ -145,8 +202,9 @@ class Contacts:
                 raise Refused(Reason.WRONG_ACCOUNT)
             if pin is not None and found.number == pin.number and found.head != pin.head:
                 raise Refused(Reason.BROKEN_LINK)
+            self._check_dated(logged, found)
             if known is not None or (pin is not None and found.number > pin.number):
-                told.extend(_events(account, logged.entry))
+                told.extend(_events(found, logged.entry))
         if found is None:
             raise Malformed("a chain begins with GENESIS")
         if not is_first and pin is not None and found.number < pin.number:
@@ -171,20 +229,79 @@ class Contacts:
         self._accounts[account.id] = account
         self._pins[account.id] = Pin(account.number, account.head)
 
-    def check_gossip(self, size: int, root: Digest) -> None:
-        """Compare a checkpoint that a member had seen with ours, where both are of one size.
+    def take_binding(
+        self, label: Label32, logged: LoggedEntry, issuer: str, issuer_key: SignPublic, at: int
+    ) -> tuple[Binding, list[ContactEvent]]:
+        """Return whose account a label is, and whether that has changed.
+
+        Args:
+            label: what was asked for.
+            logged: the binding, and the proof that the log holds it.
+            issuer: the issuer that is pinned for this class of handles.
+            issuer_key: that issuer's key.
+            at: now, in milliseconds since 1970.
 
         Raises:
-            Refused: they differ: two views of one log are being shown (`SPLIT_VIEW`).
+            Refused: as `directory.verify_binding`; or it is older than what was seen before
+                (`OUT_OF_ORDER`), or another of the same version (`SPLIT_VIEW`): an alarm.
+            Malformed, SignatureFailed, ProofFailed: it does not hold.
+        """
+        if self.checkpoint is None:
+            raise Refused(Reason.STALE_CHECKPOINT)
+        binding = verify_binding(
+            logged.entry, label=label, issuer=issuer, issuer_key=issuer_key, at=at
+        )
+        leaf = binding_leaf(label, binding.version, logged.entry, logged.blind)
+        verify_leaf(leaf, logged.index, logged.proof, self.checkpoint)
+        pin, told = self._labels.get(label), list[ContactEvent]()
+        if pin is not None:
+            if binding.version < pin.version:
+                raise Refused(Reason.OUT_OF_ORDER)
+            if binding.account != pin.account:
+                if binding.version == pin.version:
+                    raise Refused(Reason.SPLIT_VIEW)
+                told.append(Rebound(label, pin.account, binding.account))
+        self._labels[label] = BindingPin(binding.version, binding.account)
+        return binding, told
+
+    def check_gossip(self, size: int, root: Digest, proof: Sequence[bytes] | None = None) -> None:
+        """Compare a checkpoint that a member had seen with ours.
+
+        Args:
+            size: of theirs.
+            root: of theirs.
+            proof: that ours extends theirs, where theirs is smaller; None if it was not asked for.
+
+        Raises:
+            Refused: two views of one log are being shown (`SPLIT_VIEW`): an alarm, for which both
+                checkpoints are kept. Or theirs is larger than any that was shown to us
+                (`STALE_CHECKPOINT`): go on to a newer one first.
         """
         ours = self.checkpoint
-        if ours is not None and size == ours.size and root != ours.root:
-            raise Refused(Reason.SPLIT_VIEW)
+        if ours is None or size > ours.size:
+            raise Refused(Reason.STALE_CHECKPOINT)
+        if size == ours.size:
+            if root != ours.root:
+                raise Refused(Reason.SPLIT_VIEW)
+        elif proof is not None:
+            try:
+                verify_consistency(size, root, ours.size, ours.root, proof)
+            except ProofFailed as error:
+                raise Refused(Reason.SPLIT_VIEW) from error
 
     def safety_number(self, one: AccountId, other: AccountId) -> str:
         """Return what the people of two accounts compare."""
         numbers = [account_number(id_, self.account(id_).root) for id_ in (one, other)]
         return safety_number(*numbers)
+
+    def _check_dated(self, logged: LoggedEntry, found: Account) -> None:
+        """Compare an entry's time with those of checkpoints that had it, or had it not."""
+        if self.checkpoint is not None and found.at > self.checkpoint.at + MOST_SKEW:
+            raise Refused(Reason.AHEAD_OF_TIME)
+        if found.pending_root is None or found.pending_root[1] != found.at + ROOT_DELAY:
+            return
+        if any(logged.index >= old.size and found.at < old.at - FRESH for old in self._before):
+            raise Refused(Reason.TIME_REGRESSED)
 
     def _check_logged(self, account: AccountId, known: Account | None, logged: LoggedEntry) -> None:
         if self.checkpoint is None:
@@ -202,13 +319,16 @@ def own_surprises(
     return [device for id_, device in account.devices.items() if id_ not in expected]
 
 
-def _events(account: AccountId, data: bytes) -> list[ContactEvent]:
+def _events(account: Account, data: bytes) -> list[ContactEvent]:
+    """Return what an entry tells, which made the account what it is."""
     match read_entry(data).body:
         case AddDevice() as body:
-            return [NewDevice(account, body.device)]
+            return [NewDevice(account.id, body.device)]
         case RevokeDevice() as body:
-            return [DeviceRevoked(account, body.device)]
-        case RotateRoot() as body:
-            return [RootChanged(account, not body.consent)]
-        case _:
+            return [DeviceRevoked(account.id, body.device)]
+        case RotateRoot():
+            return [RootChanged(account.id, account.pending_root is not None)]
+        case AekRotate():
             return []
+        case body:
+            return [ChainChanged(account.id, account.number, body.TYPE)]

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     OUT_OF_ORDER = "out-of-order"  # its number does not follow
     BROKEN_LINK = "broken-link"  # it follows another entry than ours
     TIME_REGRESSED = "time-regressed"
+    AHEAD_OF_TIME = "ahead-of-time"  # dated after the moment by which it was there
     UNKNOWN_SIGNER = "unknown-signer"
     REVOKED_DEVICE = "revoked-device"
     EXPIRED_DEVICE = "expired-device"
@@ -32,6 +33,7 @@ class Reason(StrEnum):
     BAD_KEY = "bad-key"  # a point of low or mixed order, or not the key's one encoding
     BAD_DEVICE_ID = "bad-device-id"
     DUPLICATE = "duplicate"
+    TOO_MANY = "too-many"
     UNKNOWN_DEVICE = "unknown-device"
     UNKNOWN_MEMBER = "unknown-member"
     WRONG_GENERATION = "wrong-generation"
@@ -47,7 +49,7 @@ class Reason(StrEnum):
     SHRUNK_LOG = "shrunk-log"
     SPLIT_VIEW = "split-view"
     WRONG_BINDING = "wrong-binding"
-    WEAK_PARAMETERS = "weak-parameters"  # a key derivation cheaper than the floor
+    WEAK_PARAMETERS = "weak-parameters"  # a key derivation too cheap to hold, or too dear to do
     MISMATCH = "mismatch"  # pairing: what the two devices show is not of the same keys
     LOCKED = "locked"  # pairing: too many failures
 

@@ -216,12 +216,17 @@ def argon2id(passphrase: bytes, salt: bytes, *, passes: int, memory_kib: int) ->
     """Return Argon2id 1.3 of a passphrase, one lane.
 
     Takes a fifth of a second with 3 passes over 64 MiB, without the interpreter's lock.
+
+    Raises:
+        OpenFailed: there is not so much memory.
     """
-    return Key(
-        bindings.crypto_pwhash_alg(
+    try:
+        stretched = bindings.crypto_pwhash_alg(
             32, passphrase, salt, passes, memory_kib * 1024, bindings.crypto_pwhash_ALG_ARGON2ID13
         )
-    )
+    except _FAILURES as error:
+        raise OpenFailed from error
+    return Key(stretched)
 
 
 def are_equal(one: bytes, other: bytes) -> bool:

@@ -41,6 +41,7 @@ from carnet_crypto.values import AccountId, Digest, ThreadId
 
 SUITE = 1
 MOST_EPOCH_AGE = 7 * 24 * 3600 * 1000  # milliseconds after which whoever writes next rotates
+MOST_ENTRIES = 10_000  # of a control log: what replaying it may cost has an end
 MOST_EPOCH_MESSAGES = 200  # after which whoever writes next rotates
 
 
@@ -74,20 +75,11 @@ class Thread:
     policy: Policy
     members: Mapping[AccountId, Member]
     epochs: tuple[Epoch, ...]
-    heads: tuple[Digest, ...]  # of each entry, from CREATE on
+    number: int  # of its newest entry
+    head: Digest  # what the next entry links to
     at: int
     has_left: bool = False  # somebody left; whoever writes next rotates
     is_closed: bool = False
-
-    @property
-    def number(self) -> int:
-        """The number of its newest entry."""
-        return len(self.heads) - 1
-
-    @property
-    def head(self) -> Digest:
-        """What the next entry links to."""
-        return self.heads[-1]
 
     @property
     def epoch(self) -> Epoch:
@@ -120,20 +112,27 @@ class Thread:
 
         Raises:
             Refused: an account is older than the one the epoch was made for (`WRONG_GENERATION`):
-                somebody shows us the past.
+                somebody shows us the past; or it is not among the accounts (`UNKNOWN_MEMBER`).
         """
         if self.has_left or messages >= MOST_EPOCH_MESSAGES or at - self.epoch.at > MOST_EPOCH_AGE:
             return True
         for member in self.epoch.rotation.members:
-            newest = accounts[member.account].generation
+            account = known(accounts, member.account)
+            newest = account.generation
             if newest is None or newest.number < member.generation:
                 raise Refused(Reason.WRONG_GENERATION)
-            if newest.number > member.generation or accounts[member.account].is_stale(at):
+            if newest.number > member.generation or account.is_stale(at):
                 return True
         return False
 
     @staticmethod
-    def begin(data: bytes, author: Account, *, is_history: bool = False) -> Thread:
+    def begin(
+        data: bytes,
+        author: Account,
+        *,
+        is_history: bool = False,
+        represented: Iterable[Account] = (),
+    ) -> Thread:
         """Return the thread that a CREATE entry makes; the arguments are those of `extend`.
 
         Raises:
@@ -151,9 +150,10 @@ class Thread:
         members = {
             joined.account: Member(joined.account, joined.role, 0, 1) for joined in body.members
         }
-        if entry.author not in members or members[entry.author].role is not Role.MANAGER:
-            raise Refused(Reason.NOT_AUTHORIZED)
         _check_policy(body.policy)
+        creator = _standing(entry, members, body.policy, represented)
+        if creator is None or creator.role is not Role.MANAGER:
+            raise Refused(Reason.NOT_AUTHORIZED)
         _check_rotation(body.rotation, 1, members)
         return Thread(
             id=thread_id(data),
@@ -162,11 +162,19 @@ class Thread:
             policy=body.policy,
             members=MappingProxyType(members),
             epochs=(Epoch(1, body.rotation, 0, entry.at),),
-            heads=(entry.digest,),
+            number=0,
+            head=entry.digest,
             at=entry.at,
         )
 
-    def extend(self, data: bytes, author: Account, *, is_history: bool = False) -> Thread:
+    def extend(
+        self,
+        data: bytes,
+        author: Account,
+        *,
+        is_history: bool = False,
+        represented: Iterable[Account] = (),
+    ) -> Thread:
         """Return the thread after one more entry.
 
         Args:
@@ -175,6 +183,8 @@ class Thread:
             is_history: it was in the log before we first saw it, so that its device may have been
                 revoked since. Such an entry is vouched for only by a later one of a device that is
                 not revoked.
+            represented: accounts that the author may write for: an author who is no member may do
+                what such a member may, as a delegate or as one of a team.
 
         Raises:
             Malformed: it is none.
@@ -186,16 +196,20 @@ class Thread:
             raise Refused(Reason.WRONG_THREAD)
         if entry.number != self.number + 1:
             raise Refused(Reason.OUT_OF_ORDER)
+        if entry.number >= MOST_ENTRIES:
+            raise Refused(Reason.TOO_MANY)
         if entry.link != self.head:
             raise Refused(Reason.BROKEN_LINK)
         if entry.at < self.at:
             raise Refused(Reason.TIME_REGRESSED)
         if self.is_closed:
             raise Refused(Reason.CLOSED)
-        member = self.member(entry.author)
+        member = _standing(entry, self.members, self.policy, represented)
+        if member is None:
+            raise Refused(Reason.UNKNOWN_MEMBER)
         check_author(entry, author, is_history=is_history)
         changed = self._apply(entry, member)
-        return replace(changed, heads=(*self.heads, entry.digest), at=entry.at)
+        return replace(changed, number=entry.number, head=entry.digest, at=entry.at)
 
     def _apply(self, entry: ControlEntry, author: Member) -> Thread:
         match entry.body:
@@ -281,7 +295,7 @@ def check_author(entry: ControlEntry, author: Account, *, is_history: bool = Fal
 
     Raises:
         Refused: it is another account, one that we know less of than the author did, or the device
-            was not one of theirs, or no longer.
+            was not one of theirs, or no longer, or the account is closed.
         SignatureFailed: the device did not sign it.
     """
     if author.id != entry.author:
@@ -298,7 +312,21 @@ def check_author(entry: ControlEntry, author: Account, *, is_history: bool = Fal
             raise Refused(Reason.REVOKED_DEVICE)
     if device.not_after and entry.at > device.not_after:
         raise Refused(Reason.EXPIRED_DEVICE)
+    if author.is_closed and (not is_history or entry.chain_number == author.number):
+        raise Refused(Reason.CLOSED)
     sodium.verify(device.sign, Label.SIGN_CONTROL, entry.signed, entry.signature)
+
+
+def known(accounts: Mapping[AccountId, Account], id_: AccountId) -> Account:
+    """Return one of some accounts.
+
+    Raises:
+        Refused: it is not among them (`UNKNOWN_MEMBER`).
+    """
+    account = accounts.get(id_)
+    if account is None:
+        raise Refused(Reason.UNKNOWN_MEMBER)
+    return account
 
 
 def check_keys(rotation: Rotation, accounts: Mapping[AccountId, Account]) -> None:
@@ -309,9 +337,7 @@ def check_keys(rotation: Rotation, accounts: Mapping[AccountId, Account]) -> Non
             among the accounts (`UNKNOWN_MEMBER`).
     """
     for member in rotation.members:
-        account = accounts.get(member.account)
-        if account is None:
-            raise Refused(Reason.UNKNOWN_MEMBER)
+        account = known(accounts, member.account)
         if not 1 <= member.generation <= len(account.generations):
             raise Refused(Reason.WRONG_GENERATION)
         if account.generations[member.generation - 1].aek != member.aek:
@@ -329,6 +355,25 @@ def check_wraps(rotation: Rotation, wraps: Iterable[WrapFor]) -> None:
         raise Refused(Reason.INCOMPLETE_WRAPS)
     if digest_of_wraps(given) != rotation.wraps:
         raise Refused(Reason.INCOMPLETE_WRAPS)
+
+
+def _standing(
+    entry: ControlEntry,
+    members: Mapping[AccountId, Member],
+    policy: Policy,
+    represented: Iterable[Account],
+) -> Member | None:
+    """Return the member that an entry's author is, or writes for with the most rights."""
+    if entry.author in members:
+        return members[entry.author]
+    found = []
+    for account in represented:
+        mandate = account.mandate(entry.author, entry.at)
+        if mandate is None or account.id not in members:
+            continue
+        if policy.is_delegation_allowed or not mandate.is_delegation:
+            found.append(members[account.id])
+    return min(found, key=lambda member: (member.role, member.account), default=None)
 
 
 def _check_rotation(rotation: Rotation, number: int, members: Mapping[AccountId, Member]) -> None:

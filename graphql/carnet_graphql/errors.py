@@ -14,16 +14,21 @@ with its code in ``extensions.code`` (see `carnet_graphql.masking`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
 from carnet import errors
+
+if TYPE_CHECKING:
+    from carnet_graphql.messaging_threads import ControlEntry
+
+LazyControlEntry = Annotated["ControlEntry", strawberry.lazy("carnet_graphql.messaging_threads")]
 
 
 @strawberry.enum(description="Why something was refused. Codes are stable.")
@@ -84,6 +89,24 @@ class ErrorCode(Enum):
     ENROLMENT_FAILED = strawberry.enum_value(
         "ENROLMENT_FAILED",
         description="No record goes with this number, date of birth and enrolment code.",
+    )
+    STALE_CHAIN = strawberry.enum_value(
+        "STALE_CHAIN", description="The account's chain has grown: read on, then again."
+    )
+    STALE_CONTROL_HEAD = strawberry.enum_value(
+        "STALE_CONTROL_HEAD", description="The thread's log has grown: read on, then again."
+    )
+    STALE_SEQUENCE = strawberry.enum_value(
+        "STALE_SEQUENCE", description="The device has written more than this."
+    )
+    ROTATION_DUE = strawberry.enum_value(
+        "ROTATION_DUE", description="The thread needs a new epoch before anything is written."
+    )
+    THREAD_CLOSED = strawberry.enum_value(
+        "THREAD_CLOSED", description="Nothing more is written in this thread."
+    )
+    NOT_ALLOWED_TO_OPEN = strawberry.enum_value(
+        "NOT_ALLOWED_TO_OPEN", description="Such a thread is not yours to open."
     )
     QUOTA_EXCEEDED = strawberry.enum_value(
         "QUOTA_EXCEEDED", description="A limit on size or number is reached."
@@ -167,9 +190,64 @@ class EnrolmentFailed(UserError):
     """See `carnet.errors.EnrolmentFailed`."""
 
 
+@strawberry.type(description="The account's chain has grown; read what followed, then again.")
+class StaleChain(UserError):
+    """See `carnet.errors.StaleChain`."""
+
+    number: int = strawberry.field(description="The number of its newest entry.")
+
+
+@strawberry.type(
+    description="The thread's control log has grown: take the entries, then make yours anew."
+)
+class StaleControlHead(UserError):
+    """See `carnet.errors.StaleControlHead`."""
+
+    rows: strawberry.Private[Sequence[Any]]
+    number: int = strawberry.field(description="The number of its newest entry.")
+
+    @strawberry.field(
+        description="What followed what you know, from the beginning, at most 50 entries; read the"
+        " rest from the thread."
+    )
+    def entries(self) -> list[LazyControlEntry]:
+        """Return the entries."""
+        from carnet_graphql.messaging_threads import ControlEntry
+
+        return [ControlEntry.of(row) for row in self.rows]
+
+
+@strawberry.type(description="The device has written more than this.")
+class StaleSequence(UserError):
+    """See `carnet.errors.StaleSequence`."""
+
+    expected: int = strawberry.field(description="The device's next number in the thread.")
+
+
+@strawberry.type(description="The thread needs a new epoch before anything is written.")
+class RotationDue(UserError):
+    """See `carnet.errors.RotationDue`."""
+
+
+@strawberry.type(description="Nothing more is written in this thread.")
+class ThreadClosed(UserError):
+    """See `carnet.errors.ThreadClosed`."""
+
+
+@strawberry.type(description="Such a thread is not yours to open.")
+class NotAllowedToOpen(UserError):
+    """See `carnet.errors.NotAllowedToOpen`."""
+
+    rule: str = strawberry.field(description="The rule that decided.")
+
+
 @strawberry.type(description="A limit on size or number is reached.")
 class QuotaExceeded(UserError):
     """See `carnet.errors.QuotaExceeded`."""
+
+    until: datetime | None = strawberry.field(
+        description="When more is taken again; null where waiting does not help."
+    )
 
 
 @strawberry.type(description="The body is larger than allowed.")
@@ -193,6 +271,12 @@ ERROR_TYPES: dict[type[errors.Refusal], type[UserError]] = {
     errors.RecordClosed: RecordClosed,
     errors.RecordNotOpen: RecordNotOpen,
     errors.EnrolmentFailed: EnrolmentFailed,
+    errors.StaleChain: StaleChain,
+    errors.StaleControlHead: StaleControlHead,
+    errors.StaleSequence: StaleSequence,
+    errors.RotationDue: RotationDue,
+    errors.ThreadClosed: ThreadClosed,
+    errors.NotAllowedToOpen: NotAllowedToOpen,
     errors.QuotaExceeded: QuotaExceeded,
     errors.PayloadTooLarge: PayloadTooLarge,
     errors.UnsupportedMediaType: UnsupportedMediaType,
@@ -202,6 +286,11 @@ _EXTRAS: dict[type[errors.Refusal], Callable[[Any], dict[str, Any]]] = {
     errors.RateLimited: lambda error: {"retry_after": error.retry_after},
     errors.AccessDenied: lambda error: {"rule": error.rule},
     errors.RecordNotOpen: lambda error: {"opens_at": error.opens_at},
+    errors.StaleChain: lambda error: {"number": error.number},
+    errors.StaleControlHead: lambda error: {"number": error.number, "rows": error.entries},
+    errors.StaleSequence: lambda error: {"expected": error.expected},
+    errors.NotAllowedToOpen: lambda error: {"rule": error.rule},
+    errors.QuotaExceeded: lambda error: {"until": error.until},
 }
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import strawberry
 from strawberry import UNSET
 
+from carnet.messaging import accounts as messaging_accounts
 from carnet.people import queries, tables
 from carnet.people.actor import Assurance
 from carnet.people.actor import Operator as OperatorActor
@@ -32,6 +33,8 @@ from carnet_graphql.connection import (
 from carnet_graphql.context import Info
 from carnet_graphql.delegations import PatientDelegations
 from carnet_graphql.lifecycle import PatientLifecycle
+from carnet_graphql.messaging_accounts import MessagingAccount, ViewerMessagingAccounts
+from carnet_graphql.messaging_threads import ViewerThreads
 from carnet_graphql.node import Node, load_node, register_node
 from carnet_graphql.notification_preferences import ViewerNotificationPreferences
 from carnet_graphql.notifications import ViewerNotifications
@@ -111,6 +114,12 @@ class Organization(Node):
         """Return the row as its GraphQL object."""
         return cls(key=row.id, row=row)
 
+    @strawberry.field(description="The account to write to them with; null where you see none.")
+    async def messaging_account(self, info: Info) -> MessagingAccount | None:
+        """Return the account."""
+        row = await info.context.load(messaging_accounts.of_owners, self.key)
+        return None if row is None else MessagingAccount.of(row)
+
     @strawberry.field(description="Name.")
     def name(self) -> str:
         """Return the name."""
@@ -126,6 +135,8 @@ class Patient(
     PatientDelegations,
     ViewerNotifications,
     ViewerNotificationPreferences,
+    ViewerMessagingAccounts,
+    ViewerThreads,
     Node,
 ):
     """See `carnet.people.tables.Person`."""
@@ -136,6 +147,12 @@ class Patient(
     def of(cls, row: tables.Person) -> Patient:
         """Return the row as its GraphQL object."""
         return cls(key=row.id, row=row)
+
+    @strawberry.field(description="The account to write to them with; null where you see none.")
+    async def messaging_account(self, info: Info) -> MessagingAccount | None:
+        """Return the account."""
+        row = await info.context.load(messaging_accounts.of_owners, self.key)
+        return None if row is None else MessagingAccount.of(row)
 
     @strawberry.field(description="Family name at birth.")
     def birth_family_name(self) -> str:
@@ -194,7 +211,13 @@ register_node(Patient, records_queries.persons, Patient.of)
 
 
 @strawberry.type(description="A registered health professional.")
-class Professional(ViewerNotifications, ViewerNotificationPreferences, Node):
+class Professional(
+    ViewerNotifications,
+    ViewerNotificationPreferences,
+    ViewerMessagingAccounts,
+    ViewerThreads,
+    Node,
+):
     """See `carnet.people.tables.Professional`."""
 
     row: strawberry.Private[tables.Professional]
@@ -203,6 +226,12 @@ class Professional(ViewerNotifications, ViewerNotificationPreferences, Node):
     def of(cls, row: tables.Professional) -> Professional:
         """Return the row as its GraphQL object."""
         return cls(key=row.id, row=row)
+
+    @strawberry.field(description="The account to write to them with; null where you see none.")
+    async def messaging_account(self, info: Info) -> MessagingAccount | None:
+        """Return the account."""
+        row = await info.context.load(messaging_accounts.of_owners, self.key)
+        return None if row is None else MessagingAccount.of(row)
 
     @strawberry.field(description="National number of the professional (RPPS).")
     def rpps(self) -> str:

@@ -14,6 +14,9 @@ from carnet_graphql.grant_mutations import GrantMutation
 from carnet_graphql.intake import IntakeMutation
 from carnet_graphql.journal import JournalQuery
 from carnet_graphql.lifecycle_mutations import LifecycleMutation
+from carnet_graphql.messaging_account_mutations import MessagingAccountMutation
+from carnet_graphql.messaging_accounts import MessagingQuery
+from carnet_graphql.messaging_thread_mutations import MessagingThreadMutation
 from carnet_graphql.node import NodeQuery
 from carnet_graphql.notification_mutations import NotificationPreferenceMutation
 from carnet_graphql.notifications import NotificationMutation
@@ -35,6 +38,7 @@ class Query(
     JournalQuery,
     StatisticsQuery,
     OperatorQuery,
+    MessagingQuery,
     NodeQuery,
 ):
     """Root of queries."""
@@ -53,6 +57,8 @@ class Mutation(
     LifecycleMutation,
     NotificationMutation,
     NotificationPreferenceMutation,
+    MessagingAccountMutation,
+    MessagingThreadMutation,
     OperatorMutation,
 ):
     """Root of mutations."""

@@ -21,7 +21,7 @@ from sqlalchemy import insert, select
 from carnet.access import queries as access
 from carnet.access import tables
 from carnet.access.deciding import Deciding
-from carnet.access.facts import DOCUMENTS, RECORDS
+from carnet.access.facts import DOCUMENTS, RECORDS, THREADS
 from carnet.access.rules import RULES, Action, Role, Standing, decide
 from carnet.documents import queries as documents
 from carnet.documents.tables import Document
@@ -430,7 +430,7 @@ async def test_the_preview_of_a_role_is_what_somebody_with_it_would_see(
 
 
 def test_the_lightweight_tables_are_those_of_the_areas() -> None:
-    for light in (RECORDS, DOCUMENTS):
+    for light in (RECORDS, DOCUMENTS, THREADS):
         real = Base.metadata.tables[light.name]
         for column in light.c:
             assert column.name in real.c

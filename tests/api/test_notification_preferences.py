@@ -264,7 +264,11 @@ async def test_each_sees_and_changes_their_own_only(
     await world.parent(database, child, parent)
     doctor = await world.professional(database)
     found = await Client(database, blobs, doctor, channels).preferences()
-    assert [each["kind"] for each in found["kinds"]] == ["EMERGENCY_ACCESS"]
+    assert [each["kind"] for each in found["kinds"]] == [
+        "EMERGENCY_ACCESS",
+        "MESSAGE_AWAITS",
+        "DEVICE_ADDED",
+    ]
     refused = await Client(database, blobs, doctor, channels).do(
         "setNotificationPreferences", kinds=[{"kind": "EXPORT_READY", "channels": []}]
     )

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import hashlib
-import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -15,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+from node_packages import install_packages
 
 HERE = Path(__file__).parent
 SCRIPTS = ("task", "graphql_ws", "graphql_sse", "apollo", "urql")
@@ -22,27 +18,9 @@ SOON = 12  # seconds: Node starts slowly on a machine that does much else
 
 
 @pytest.fixture(scope="session")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packages() -> Path:
     """A folder with the scripts and what they import."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        message = "node and npm are missing: apt-get install nodejs npm"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    wanted = (HERE / "package.json").read_bytes()
-    folder = HERE / "node_modules"
-    stamp = folder / ".installed"
-    with (HERE / ".lock").open("w") as lock:  # workers of a test run share it
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        digest = hashlib.sha256(wanted).hexdigest()
-        if not stamp.is_file() or stamp.read_text() != digest:
-            flags = ("--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error")
-            done = subprocess.run(
-                ("npm", "install", *flags), cwd=HERE, capture_output=True, text=True
-            )
-            assert done.returncode == 0, done.stderr
-            stamp.write_text(digest)
-    return HERE
+    return install_packages(HERE)
 
 
 class Node:

@@ -3,7 +3,8 @@
 `carnet.access.journal.write` calls `tell`, so that no change has an entry and no event. A change
 of a document goes into the record's stream, and into the inboxes of the holder, of who acts for
 them, and of the professionals of the care team. What each sees of it is decided when it is told.
-A change of rights is a hint that makes those who follow the record ask anew.
+A change of rights is a hint that makes those who follow the record, or a thread of its holder's,
+ask anew.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from uuid import UUID
 from sqlalchemy import any_, literal, or_, select, union_all
 
 from carnet.access import delays
-from carnet.access.facts import RECORDS
+from carnet.access.facts import RECORDS, THREADS
 from carnet.access.tables import CareTeamMember, Delegation, DelegationScope
 from carnet.store.database import Work
 from carnet.store.events import ACCESS_CHANGED, NewEvent
@@ -92,8 +93,16 @@ async def tell(work: Work, facts: Sequence[Fact]) -> None:
     if ids or chosen:
         await delays.wait_for(work, ids, chosen)
     changed = {fact.record_id for fact in facts if fact.action.value in RIGHTS_ACTIONS}
+    if not changed:
+        return
+    threads = defaultdict(list)
+    theirs = select(RECORDS.c.id, THREADS.c.id).join(
+        THREADS, THREADS.c.person_id == RECORDS.c.person_id
+    )
+    for record_id, id_ in await work.session.execute(theirs.where(RECORDS.c.id.in_(changed))):
+        threads[record_id].append(id_)
     work.events.extend(
-        NewEvent(work.new_id(), (id_,), ACCESS_CHANGED, id_, id_, is_hint=True)
+        NewEvent(work.new_id(), (id_, *threads[id_]), ACCESS_CHANGED, id_, id_, is_hint=True)
         for id_ in sorted(changed)
     )
 

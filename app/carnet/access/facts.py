@@ -1,7 +1,7 @@
 """What a decision is made from: facts of the record and document, and what the actor was granted.
 
-Records and documents are tables of areas above this one; `RECORDS` and `DOCUMENTS` name the
-columns that the filters read of them. A test holds them to the real tables.
+Records, documents and threads are tables of areas above this one; `RECORDS`, `DOCUMENTS` and
+`THREADS` name the columns that the filters read of them. A test holds them to the real tables.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ PROFILE_TYPE = "PROFILE"  # the row of the habilitation matrix for the medical p
 RECORDS = table(
     "records", column("id", Uuid()), column("person_id", Uuid()), column("state", Text())
 )
+THREADS = table("messaging_threads", column("id", Uuid()), column("person_id", Uuid()))
 DOCUMENTS = table(
     "documents",
     column("id", Uuid()),

@@ -209,9 +209,9 @@ def speaks_for(
 
 
 def delegated(
-    delegate_id: UUID,
+    delegate_id: UUID | SQLColumnExpression[UUID | None],
     now: datetime,
-    holder_id: SQLColumnExpression[UUID],
+    holder_id: SQLColumnExpression[UUID] | SQLColumnExpression[UUID | None],
     scope: DelegationScope | None = None,
     kind: DelegationKind | None = None,
 ) -> ColumnElement[bool]:
@@ -222,6 +222,8 @@ def delegated(
         Delegation.revoked_at.is_(None),
         or_(Delegation.expires_at.is_(None), Delegation.expires_at > now),
     )
+    # By itself it would see the tables of the nearest enclosing query only.
+    held = held.correlate_except(Delegation)
     if scope is not None:
         held = held.where(literal(scope.value) == any_(Delegation.scopes))
     if kind is not None:

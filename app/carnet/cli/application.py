@@ -9,7 +9,7 @@ from functools import partial
 from starlette.applications import Starlette
 
 from carnet.cli.workspace import Workspace
-from carnet.http import content, exports, intake, proofs, uploads
+from carnet.http import attachments, content, exports, intake, proofs, uploads
 from carnet.http.app import create_app
 from carnet.http.services import Services
 from carnet.people.actions import Gate
@@ -51,6 +51,7 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
             [
                 *uploads.ROUTES,
                 *content.ROUTES,
+                *attachments.ROUTES,
                 *exports.ROUTES,
                 *intake.ROUTES,
                 *proofs.ROUTES,

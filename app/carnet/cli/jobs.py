@@ -12,12 +12,14 @@ from typing import Any
 import carnet.documents.deletion
 import carnet.exports.deletion
 import carnet.intake.deletion
+import carnet.messaging.deletion
 import carnet.records.deletion
 from carnet.access import delays as delayed
 from carnet.access import sealing, technical, volume
 from carnet.cli.workspace import Workspace
 from carnet.documents import announcements, delays
 from carnet.exports import jobs as exports
+from carnet.messaging import message_actions
 from carnet.notifications import delivering
 from carnet.records import transitions
 from carnet.records.transitions import Eraser
@@ -27,6 +29,7 @@ from carnet.store.database import Database
 from carnet.store.jobs import Handler, ensure
 
 ERASERS: tuple[Eraser, ...] = (
+    carnet.messaging.deletion.erase,
     carnet.intake.deletion.erase,
     carnet.exports.deletion.erase,
     carnet.records.deletion.erase,  # before documents, which its rows refer to
@@ -43,6 +46,7 @@ RECURRING = (
     technical.FORGET_JOB,
     events.PRUNE_JOB,
     delivering.FORGET_JOB,
+    message_actions.EXPIRE_JOB,
 )
 """Jobs that are always in the queue; see `recurring` for those that some servers have."""
 
@@ -59,6 +63,7 @@ def handlers(opened: Workspace) -> dict[str, Handler]:
         volume.PRUNE_JOB: volume.prune,
         technical.FORGET_JOB: technical.forget,
         events.PRUNE_JOB: events.prune,
+        message_actions.EXPIRE_JOB: message_actions.expire,
         **exports.handlers(opened.blobs, opened.signer.public_key),
         transitions.JOB: _transitions,
         announcements.JOB: _announcements,

@@ -18,7 +18,7 @@ from carnet.access.facts import READABLE_STATES
 from carnet.access.journal import Fact, JournalAction, ObjectKind, write
 from carnet.documents.rules import HIDDEN_FROM_HOLDER
 from carnet.documents.tables import Document, DocumentStatus
-from carnet.notifications.actions import Notice, notify_persons
+from carnet.notifications.actions import Notice, notify_all
 from carnet.notifications.tables import NotificationKind
 from carnet.records.tables import Record
 from carnet.records.transitions import parents_of
@@ -89,7 +89,7 @@ async def tell_batch(work: Work, limit: int) -> bool:
             Notice(each, NotificationKind.RESULT_AWAITS, document_id, record_id)
             for each in sorted(people)
         ]
-    await notify_persons(work, notices)
+    await notify_all(work, notices)
     await work.session.execute(
         update(Document)
         .where(Document.id.in_([row.id for row in found]))

@@ -62,20 +62,22 @@ async def notify(
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What one person is told; see `notify`."""
+    """What one person or professional is told; see `notify`."""
 
-    person_id: UUID
+    person_id: UUID | None
     kind: NotificationKind
     subject_id: UUID
     record_id: UUID | None = None
+    professional_id: UUID | None = None
 
 
-async def notify_persons(work: Work, notices: Sequence[Notice]) -> None:
-    """Tell many persons, each once for a subject."""
+async def notify_all(work: Work, notices: Sequence[Notice]) -> None:
+    """Tell many persons and professionals, each once for a subject."""
     rows = [
         {
             "id": work.new_id(),
             "person_id": notice.person_id,
+            "professional_id": notice.professional_id,
             "kind": notice.kind,
             "record_id": notice.record_id,
             "subject_id": notice.subject_id,

@@ -24,7 +24,11 @@ MANDATORY = frozenset(
 
 URGENT = frozenset({NotificationKind.EMERGENCY_ACCESS})
 
-TO_PROFESSIONALS = (NotificationKind.EMERGENCY_ACCESS,)
+TO_PROFESSIONALS = (
+    NotificationKind.EMERGENCY_ACCESS,
+    NotificationKind.MESSAGE_AWAITS,
+    NotificationKind.DEVICE_ADDED,
+)
 TO_PERSONS = tuple(kind for kind in NotificationKind if kind is not NotificationKind.VOLUME_ALARM)
 """Operators are told in the app only."""
 

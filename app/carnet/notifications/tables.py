@@ -35,6 +35,8 @@ class NotificationKind(StrEnum):
     DELEGATION_ACCEPTED = "DELEGATION_ACCEPTED"
     DELEGATION_ENDED = "DELEGATION_ENDED"
     EXPORT_READY = "EXPORT_READY"
+    MESSAGE_AWAITS = "MESSAGE_AWAITS"  # a message in a thread of theirs
+    DEVICE_ADDED = "DEVICE_ADDED"  # to their messaging account
     VOLUME_ALARM = "VOLUME_ALARM"  # to operators
 
 

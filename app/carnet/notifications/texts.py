@@ -76,6 +76,15 @@ _NOTIFICATIONS: dict[Locale, dict[NotificationKind, Text]] = {
             "L’archive que vous avez demandée est prête. Elle peut être téléchargée pendant un"
             " temps limité.",
         ),
+        K.MESSAGE_AWAITS: Text(
+            "Un message vous attend",
+            "Un message vous attend. Ouvrez votre messagerie pour le lire.",
+        ),
+        K.DEVICE_ADDED: Text(
+            "Un appareil a été ajouté",
+            "Un appareil a été ajouté à votre messagerie. Si ce n’est pas vous, révoquez-le sans"
+            " attendre.",
+        ),
         K.VOLUME_ALARM: Text(
             "Une alerte attend les exploitants",
             "Une alerte vous attend. Connectez-vous pour l’examiner.",
@@ -129,6 +138,14 @@ _NOTIFICATIONS: dict[Locale, dict[NotificationKind, Text]] = {
         K.EXPORT_READY: Text(
             "An archive is ready",
             "The archive that you asked for is ready. It can be downloaded for a limited time.",
+        ),
+        K.MESSAGE_AWAITS: Text(
+            "A message awaits you",
+            "A message awaits you. Open your messages to read it.",
+        ),
+        K.DEVICE_ADDED: Text(
+            "A device was added",
+            "A device was added to your messages. If it was not you, revoke it at once.",
         ),
         K.VOLUME_ALARM: Text(
             "An alarm awaits the operators",

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from carnet.access.delegation_rules import HOLDER_LIMITS
 from carnet.access.journal import Fact, JournalAction, ObjectKind, write
 from carnet.access.tables import Delegation, DelegationKind, DelegationScope
-from carnet.notifications.actions import Notice, notify_persons
+from carnet.notifications.actions import Notice, notify_all
 from carnet.notifications.tables import NotificationKind
 from carnet.people.actor import Actor, require_operator
 from carnet.people.claims import Claim
@@ -138,7 +138,7 @@ async def _open_notices(actor: Actor, work: Work, person_ids: Sequence[UUID]) ->
     ]
     await write(actor, work, facts)
     kind = NotificationKind.RECORD_NOTICE
-    await notify_persons(
+    await notify_all(
         work,
         [
             Notice(person_id, kind, occasion(record.id, kind, work.now), record.id)

@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, or_, select, update
 
 from carnet.access.journal import Fact, JournalAction, ObjectKind, write
 from carnet.access.tables import Delegation, DelegationKind
-from carnet.notifications.actions import Notice, notify_persons
+from carnet.notifications.actions import Notice, notify_all
 from carnet.notifications.tables import NotificationKind
 from carnet.people.rules import majority
 from carnet.people.tables import Person
@@ -197,7 +197,7 @@ async def _tell(work: Work, moved: Sequence[Moved]) -> None:
             people |= parents[one.person_id]
         subject = occasion(one.record_id, kind, step.at)
         notices += [Notice(person, kind, subject, one.record_id) for person in sorted(people)]
-    await notify_persons(work, notices)
+    await notify_all(work, notices)
 
 
 async def parents_of(work: Work, person_ids: Collection[UUID]) -> defaultdict[UUID, set[UUID]]:
@@ -246,7 +246,7 @@ async def _end_parents(work: Work, moved: Iterable[Moved]) -> list[Fact]:
             kind = NotificationKind.DELEGATION_ENDED
             notices.append(Notice(delegation.delegate_person_id, kind, delegation.id))
     await work.session.flush()
-    await notify_persons(work, notices)
+    await notify_all(work, notices)
     return [
         Fact(
             record_id,

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -40,6 +41,9 @@ RENEWAL_INTERVAL = 300  # seconds between the renewals of a running upload
 UNCLAIMED_BYTES_LIMIT = 20 * 2**30  # of one owner
 UNCLAIMED_COUNT_LIMIT = 1000  # of one owner
 PENDING_COUNT_LIMIT = 16  # uploads of one owner at once: each holds up to 40 MB of memory
+SEALED_FILE = (
+    b"CRNF\x01\x00\x00\x00"  # how a file begins that is sealed end to end: CRN1, section 9
+)
 PUTS_AT_ONCE = 8  # small contents being stored for one submission
 
 _log = logging.getLogger(__name__)
@@ -382,6 +386,18 @@ async def _complete(work: Work, blob_id: UUID, sealer: Sealer) -> StoredBlob:
     if row is None:
         raise NotFound("The upload stood still for too long; send it again.")
     return StoredBlob.of(row)
+
+
+async def is_sealed_file(blobs: BlobStore, blob: StoredBlob) -> bool:
+    """Tell whether a content is a file that its sender sealed end to end, by how it begins.
+
+    Such a file is attached to a message and to nothing else; nothing else is attached to one.
+    """
+    begin = b""
+    async with aclosing(blobs.read(blob, 0, len(SEALED_FILE))) as pieces:
+        async for piece in pieces:
+            begin += piece
+    return begin == SEALED_FILE
 
 
 def _claimable(work: Work, owner: str, blob_id: UUID) -> tuple[Any, ...]:

@@ -61,8 +61,12 @@ class Frontier:
 
 async def lock(work: Work, log: str) -> bool:
     """Become the one writer of a log until the transaction ends; False when another is."""
-    key = int.from_bytes(sha256(b"carnet log\x00" + log.encode()).digest()[:8], "big", signed=True)
-    return bool(await work.session.scalar(select(func.pg_try_advisory_xact_lock(key))))
+    return bool(await work.session.scalar(select(func.pg_try_advisory_xact_lock(_lock_key(log)))))
+
+
+async def lock_in_turn(work: Work, log: str) -> None:
+    """Become the one writer of a log until the transaction ends, after those who came before."""
+    await work.session.execute(select(func.pg_advisory_xact_lock(_lock_key(log))))
 
 
 async def size(work: Work, log: str) -> int:
@@ -147,6 +151,11 @@ async def consistency_proof(work: Work, log: str, old: int, new: int) -> list[by
     ranges = merkle.consistency_ranges(old, new)
     hashes = await _hashes(work, log, ranges)
     return [hashes[one] for one in ranges]
+
+
+def _lock_key(log: str) -> int:
+    digest = sha256(b"carnet log\x00" + log.encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 async def _hashes(work: Work, log: str, ranges: Sequence[Range]) -> dict[Range, bytes]:

@@ -9,7 +9,7 @@ it is: secretstream alone would open under two.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
 
@@ -57,7 +57,7 @@ def sealed_length(length: int) -> int:
 class FileFacts:
     """What is said of a file beside its bytes."""
 
-    name: str
+    name: str = field(repr=False)
     mime: str
     created_at: int  # milliseconds since 1970
 

@@ -1,8 +1,11 @@
-"""What a message says, by kind. A body is ``u8 1 ‖ u8 kind`` and the fields of its kind."""
+"""What a message says, by kind. A body is ``u8 1 ‖ u8 kind`` and the fields of its kind.
+
+No repr shows what people wrote, or how they named a file.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar
 
@@ -71,7 +74,7 @@ class Manifest:
     sealed_bytes: int
     sealed_digest: Digest  # BLAKE2b-256 of the whole blob
     plain_bytes: int
-    name: str
+    name: str = field(repr=False)
     mime: str
     created_at: int  # milliseconds since 1970
 
@@ -110,7 +113,7 @@ class Text:
     """Words; ``on_behalf_of`` is the account that the author writes for, zero for their own."""
 
     KIND: ClassVar[Kind] = Kind.TEXT
-    text: str
+    text: str = field(repr=False)
     on_behalf_of: AccountId = NOBODY
 
     def encode(self) -> bytes:
@@ -129,7 +132,7 @@ class Attachments:
     """Words with files."""
 
     KIND: ClassVar[Kind] = Kind.ATTACHMENTS
-    text: str
+    text: str = field(repr=False)
     files: tuple[Manifest, ...]
     on_behalf_of: AccountId = NOBODY
 
@@ -190,7 +193,7 @@ class Acknowledgement:
     KIND: ClassVar[Kind] = Kind.ACKNOWLEDGEMENT
     message: MessageId
     verdict: Verdict
-    note: str
+    note: str = field(repr=False)
 
     def encode(self) -> bytes:
         """Return the fields."""
@@ -209,7 +212,7 @@ class Edit:
 
     KIND: ClassVar[Kind] = Kind.EDIT
     message: MessageId
-    text: str
+    text: str = field(repr=False)
 
     def encode(self) -> bytes:
         """Return the fields."""
@@ -248,7 +251,7 @@ class System:
     KIND: ClassVar[Kind] = Kind.SYSTEM
     code: SystemCode
     about: AccountId
-    note: str
+    note: str = field(repr=False)
 
     def encode(self) -> bytes:
         """Return the fields."""

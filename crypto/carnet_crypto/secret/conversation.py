@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from carnet_crypto import sodium
 from carnet_crypto.account import Account
@@ -36,7 +36,7 @@ from carnet_crypto.control import (
 from carnet_crypto.errors import Malformed, OpenFailed, Reason, Refused
 from carnet_crypto.labels import Label
 from carnet_crypto.secret.keys import AekKeys, DeviceKeys, Entropy, epoch_commitment
-from carnet_crypto.thread import Thread
+from carnet_crypto.thread import Thread, known
 from carnet_crypto.values import AccountId, BoxSecret, Digest, EpochSecret, ThreadId
 from carnet_crypto.wire import Reader, u32
 
@@ -106,7 +106,7 @@ def add(
         HistoryWrap(each.account, epoch, wrap)
         for each in ordered
         for epoch in range(each.history_from, thread.epoch.number + 1)
-        for wrap in [_wrap(writer, thread.context, epoch, accounts[each.account], secrets)]
+        for wrap in [_wrap(writer, thread.context, epoch, known(accounts, each.account), secrets)]
     ]
     body = Add(tuple(ordered), rotation)
     return Written(_follow(writer, thread, body), wraps, tuple(history), secret)
@@ -215,7 +215,7 @@ def _next_epoch(
     accounts: Mapping[AccountId, Account],
     members: set[AccountId],
 ) -> tuple[Rotation, tuple[WrapFor, ...], EpochSecret]:
-    chosen = {id_: accounts[id_] for id_ in members}
+    chosen = {id_: known(accounts, id_) for id_ in members}
     number = thread.epoch.number + 1
     return _new_epoch(writer, thread.context, number, chosen, thread.policy)
 
@@ -296,7 +296,9 @@ def _place(writer: Writer, thread: ThreadId, number: int, link: Digest) -> Place
 
 
 def _follow(writer: Writer, thread: Thread, body: ControlBody) -> bytes:
-    return _sign(writer, _place(writer, thread.id, thread.number + 1, thread.head), body)
+    # Another member's clock may be ahead of ours: time never goes back in a log.
+    place = _place(writer, thread.id, thread.number + 1, thread.head)
+    return _sign(writer, replace(place, at=max(place.at, thread.at)), body)
 
 
 def _sign(writer: Writer, place: Place, body: ControlBody) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from carnet_crypto.errors import Reason
 from carnet_crypto.secret.content import Acknowledgement, Complaint, Content, Receipt, System
@@ -27,7 +27,7 @@ class Edited:
     """A message has other words."""
 
     id: MessageId
-    text: str
+    text: str = field(repr=False)
     by: MessageId
 
 

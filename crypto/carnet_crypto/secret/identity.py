@@ -156,6 +156,7 @@ def rotate_aek(
         Refused: one of the others has no encryption key yet, or is not there.
     """
     number = newest.number + 1 if newest is not None else 1
+    at = max(at, account.at)
     made = AekKeys(number, AekSeed(entropy(32)))
     devices, accounts = account.wrapped_for(at)
     previous = b""
@@ -418,6 +419,8 @@ def _signing(key: RootKey | sodium.SigningKey) -> sodium.SigningKey:
 
 
 def _unsigned(account: Account, body: Body, signer: SignerId, at: int) -> bytes:
+    # A clock that was set back must not make an entry that nobody takes.
+    at = max(at, account.at)
     return unsigned_entry(account.id, account.number + 1, account.head, at, signer, body)
 
 

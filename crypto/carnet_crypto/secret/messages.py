@@ -15,7 +15,7 @@ from carnet_crypto.envelope import (
     prefix,
     read_envelope,
 )
-from carnet_crypto.errors import Malformed, OpenFailed, ProtocolError, Reason, Refused
+from carnet_crypto.errors import Malformed, OpenFailed, ProtocolError
 from carnet_crypto.hashing import digest
 from carnet_crypto.labels import Label
 from carnet_crypto.padding import pad, padded_length, unpad
@@ -62,6 +62,14 @@ class Opened:
     content: Content | None
 
 
+class UnknownAuthor(OpenFailed):
+    """A member's key made it, and no chain that was read has its device: a chain may have grown."""
+
+    def __init__(self, account: AccountId) -> None:
+        super().__init__()
+        self.account = account
+
+
 def seal(
     draft: Draft, secret: EpochSecret, keys: DeviceKeys, entropy: Entropy
 ) -> tuple[bytes, MessageId]:
@@ -71,9 +79,10 @@ def seal(
     one or one that was set back, never use one twice.
 
     Raises:
-        Malformed: the content is too long, or holds what has no canonical form.
+        Malformed: the content is one that nobody would read: too long, or without canonical form.
     """
     plain = encode_content(draft.content)
+    read_content(plain, draft.content.KIND)
     if padded_length(len(plain), LEAST_BODY) > MOST_BODY:
         raise Malformed("a message is too long")
     start = prefix(draft.thread, draft.epoch, Salt(entropy(32)))
@@ -117,11 +126,14 @@ def open_message(
         accounts: the verified accounts of everybody who was ever a member.
 
     Raises:
-        OpenFailed: for every failure alike.
+        OpenFailed: for every failure alike. It is an `UnknownAuthor` where reading the author's
+            chain on may help.
     """
     try:
         envelope = data if isinstance(data, Envelope) else read_envelope(data)
         return _open(envelope, secret, accounts)
+    except UnknownAuthor:
+        raise
     except ProtocolError as error:
         raise OpenFailed from error
 
@@ -150,7 +162,7 @@ def _device(header: Header, accounts: Mapping[AccountId, Account]) -> SignPublic
     account = accounts.get(header.account)
     device = None if account is None else account.devices.get(header.device)
     if device is None:
-        raise Refused(Reason.UNKNOWN_DEVICE)
+        raise UnknownAuthor(header.account)
     return device.sign
 
 

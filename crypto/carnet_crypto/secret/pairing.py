@@ -135,7 +135,9 @@ class OldDevice:
 
         Raises:
             Malformed: it is something else.
+            Refused: too many tries failed (`LOCKED`).
         """
+        self._check_open()
         reader = Reader(shown)
         reader.magic(MAGIC_OFFER)
         self._seen = reader.take(SignPublic.SIZE + BoxPublic.SIZE)
@@ -146,7 +148,7 @@ class OldDevice:
     # --- by digits
 
     def reply(self, commitment: bytes) -> bytes:
-        """Return the second message. Each commitment gets one.
+        """Return the second message. Each commitment gets one; one that is left counts as failed.
 
         Raises:
             Malformed: it is something else.
@@ -155,8 +157,12 @@ class OldDevice:
         self._check_open()
         reader = Reader(commitment)
         reader.magic(MAGIC_COMMIT)
-        self._committed = reader.fixed(Digest)
+        committed = reader.fixed(Digest)
         reader.end()
+        if self._committed is not None or self._seen is not None:
+            self.refuse()  # a try that was begun and left is one that failed
+            self._check_open()
+        self._committed = committed
         self._nonce = self._entropy(NONCE_BYTES)
         return MAGIC_REPLY + self._account.id + self._account.root + self._nonce
 
@@ -185,7 +191,7 @@ class OldDevice:
     def refuse(self) -> None:
         """Take the user's word that the digits differ."""
         self._failures += 1
-        self._seen = None
+        self._committed = self._seen = None
 
     # --- both
 
@@ -194,9 +200,11 @@ class OldDevice:
 
         Raises:
             Malformed: it is something else.
-            Refused: it is another device than was seen (`MISMATCH`), or its keys are bad.
+            Refused: it is another device than was seen (`MISMATCH`), its keys are bad, or too many
+                tries failed (`LOCKED`).
             SignatureFailed: it does not hold its key.
         """
+        self._check_open()
         reader = Reader(proved)
         reader.magic(MAGIC_POSSESSION)
         sign, box = reader.fixed(SignPublic), reader.fixed(BoxPublic)

@@ -9,12 +9,14 @@ entry of the chain; so nothing needs to be uploaded again, and nothing can be pu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from carnet_crypto import sodium
 from carnet_crypto.account import (
     LEAST_MEMORY_KIB,
     LEAST_PASSES,
     MOST_MEMORY_KIB,
+    MOST_PASSES,
     Account,
 )
 from carnet_crypto.chain import RECOVERY_SALT, RecoverySet
@@ -28,12 +30,13 @@ from carnet_crypto.wire import Reader, u8, u32
 
 MAGIC = b"CRNB\x01"
 CODE_BYTES = 20
+MOST_PASSPHRASE = 1024  # characters
 BACKUP_BYTES = 4096  # of what is sealed: always the same, whatever is in it
-MOST_PASSES = 10
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O or U
 _CHARACTERS = 32
 _CHECK = 2
 _GROUP = 4
+_SEPARATORS = "- \t\r\n"
 _LOOKALIKES = str.maketrans({"O": "0", "I": "1", "L": "1"})
 
 
@@ -59,7 +62,9 @@ class RecoveryCode:
         Raises:
             Malformed: it has other characters, too few or too many, or its check is wrong.
         """
-        plain = "".join(c for c in text.upper() if not c.isspace() and c != "-")
+        if not text.isascii():  # languages differ in what they take for spaces and capitals
+            raise Malformed("a recovery code has 34 letters and digits")
+        plain = "".join(c for c in text.upper() if c not in _SEPARATORS)
         plain = plain.translate(_LOOKALIKES)
         if len(plain) != _CHARACTERS + _CHECK or any(c not in _ALPHABET for c in plain):
             raise Malformed("a recovery code has 34 letters and digits")
@@ -154,17 +159,30 @@ class RecoveryKeys:
 def stretch(code: RecoveryCode, passphrase: str, stretching: Stretching) -> RecoveryKeys:
     """Return the keys that a code, and a passphrase or none, lead to. Takes a fifth of a second.
 
+    The passphrase is normalized (NFKC): keyboards type one text as different characters.
+
     Raises:
         Refused: the parameters are too cheap (`WEAK_PARAMETERS`); nothing is derived then.
+        OpenFailed: this device has not the memory for it.
+        Malformed: the passphrase is no Unicode text, or longer than anybody types.
     """
     stretching.check()
     stretched = sodium.argon2id(
-        passphrase.encode(),
+        _passphrase(passphrase),
         stretching.salt,
         passes=stretching.passes,
         memory_kib=stretching.memory_kib,
     )
     return RecoveryKeys(derive(stretched, Label.RECOVERY, code.bits), stretching)
+
+
+def _passphrase(passphrase: str) -> bytes:
+    if len(passphrase) > MOST_PASSPHRASE:
+        raise Malformed("a passphrase is too long")
+    try:
+        return normalize("NFKC", passphrase).encode()
+    except UnicodeEncodeError as error:
+        raise Malformed("a passphrase is not Unicode") from error
 
 
 def seal_backup(keys: RecoveryKeys, account: AccountId, number: int, root: RootKey) -> bytes:

@@ -7,22 +7,24 @@ had seen (a graph that orders them), and the control log its author believed in.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from carnet_crypto.account import Account
-from carnet_crypto.control import Role
+from carnet_crypto.control import read_control
 from carnet_crypto.envelope import Envelope, read_envelope
 from carnet_crypto.errors import Malformed, OpenFailed, Reason, Refused
 from carnet_crypto.secret.content import (
     Acknowledgement,
+    Attachments,
     Complaint,
     Content,
     Edit,
     Receipt,
     Retraction,
     System,
+    Text,
 )
 from carnet_crypto.secret.happenings import (
     Acknowledged,
@@ -41,37 +43,29 @@ from carnet_crypto.secret.happenings import (
     StaleAuthor,
     Withheld,
 )
-from carnet_crypto.secret.header import MOST_HEADS, Header
-from carnet_crypto.secret.messages import Draft, Opened, open_message
-from carnet_crypto.thread import Thread
+from carnet_crypto.secret.header import MOST_HEADS, Header, Kind
+from carnet_crypto.secret.messages import Draft, Opened, UnknownAuthor, open_message
+from carnet_crypto.secret.order import DeviceLine, marked, ordered, parents
+from carnet_crypto.secret.standing import check_author, check_device
+from carnet_crypto.thread import Thread, check_keys
 from carnet_crypto.values import AccountId, DeviceId, Digest, EpochSecret, MessageId
 
-MOST_WAITING = 1000  # edits and the like whose message has not come, kept at most
+MOST_WAITING = 100  # of an account: edits and the like whose message has not come, kept at most
+HEARTBEAT = 24 * 3600 * 1000  # milliseconds after which what was read is answered, by a receipt
+_MAY_CHANGE = (Reason.UNKNOWN_MEMBER, Reason.NOT_AUTHORIZED)  # by what chains say
+_WORDS = (Kind.TEXT, Kind.ATTACHMENTS)
 
 
 class Behind(Exception):
-    """A message names a control entry or an epoch that we do not have: read the log, then again."""
+    """A message names an entry, an epoch or a device that we do not have.
 
+    Read all chains and the log to their ends, and then the message again, as current. ``account``
+    is whose chain is missing, where it is one that may not be known at all.
+    """
 
-@dataclass(slots=True)
-class _DeviceLine:
-    """What a device has written, by its numbers."""
-
-    ids: dict[int, MessageId] = field(default_factory=dict)
-    headers: dict[int, Header] = field(default_factory=dict)
-    numbers: list[int] = field(default_factory=list)  # ascending
-
-    @property
-    def newest(self) -> int:
-        """The highest number seen; 0 for none."""
-        return self.numbers[-1] if self.numbers else 0
-
-    def add(self, id_: MessageId, header: Header) -> None:
-        """Keep the first message under its number."""
-        if header.sequence not in self.ids:
-            self.ids[header.sequence] = id_
-            self.headers[header.sequence] = header
-            insort(self.numbers, header.sequence)
+    def __init__(self, account: AccountId | None = None) -> None:
+        super().__init__("something has to be read first")
+        self.account = account
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +77,32 @@ class ControlPin:
 
 
 class Transcript:
-    """See the module."""
+    """See the module. ``author`` is who writes here, where that is not the account itself."""
 
-    def __init__(self, own: AccountId, pin: ControlPin | None = None) -> None:
+    def __init__(
+        self, own: AccountId, pin: ControlPin | None = None, *, author: AccountId | None = None
+    ) -> None:
         self.own = own
+        self.author = own if author is None else author
         self.is_frozen = False
         self.shown: dict[MessageId, Shown] = {}
         self.secrets: dict[int, EpochSecret] = {}
-        self.unvouched = False  # the newest control entry is of a device revoked since
+        self.is_unvouched = False  # the newest control entry is of a device revoked since
         self._pin = pin
         self._states: list[Thread] = []
         self._by_head: dict[Digest, Thread] = {}
-        self._lines: dict[DeviceId, _DeviceLine] = {}
+        self._lines: dict[DeviceId, DeviceLine] = {}
+        self._wrote: dict[DeviceId, tuple[int, MessageId]] = {}
         self._answered: set[MessageId] = set()
         self._unanswered: set[MessageId] = set()
-        self._newest_control = 0  # that any message shown was written under
+        self._newest_epoch = 0  # that any message shown is of
         self._withheld: dict[MessageId, tuple[int, Opened, Envelope]] = {}
+        self._vouched: dict[MessageId, int] = {}  # least checkpoint of who stands upon it
         self._waiting: dict[MessageId, list[Opened]] = {}
+        self._waits_of: dict[AccountId, int] = {}
+        self._receipts: dict[DeviceId, Opened] = {}  # for what has not come
+        self._edits: dict[MessageId, list[MessageId]] = {}
+        self._retracted: set[MessageId] = set()
         self._epoch_messages: dict[int, int] = {}
 
     # --- the control log
@@ -116,26 +119,57 @@ class Transcript:
         return self._states[-1]
 
     @property
+    def number(self) -> int:
+        """The number of the newest entry that was read; -1 for none."""
+        return len(self._states) - 1
+
+    @property
     def messages_in_epoch(self) -> int:
         """How many messages the newest epoch has, as far as they were seen."""
         return self._epoch_messages.get(self.thread.epoch.number, 0)
 
-    def take_control(self, data: bytes, author: Account, *, is_history: bool = False) -> Thread:
-        """Read the next entry of the log; the arguments are those of `Thread.extend`.
+    def take_control(
+        self,
+        data: bytes,
+        author: Account,
+        *,
+        is_history: bool = False,
+        accounts: Mapping[AccountId, Account] | None = None,
+    ) -> Thread:
+        """Read the next entry of the log.
+
+        Args:
+            data: the entry.
+            author: the author's account as known now.
+            is_history: it may have been in the log for a while: `Thread.extend`. Then
+                ``is_unvouched`` tells whether somebody has to be asked.
+            accounts: the verified accounts of all members, to check the keys that an epoch was
+                sealed for, and whom the author may write for.
 
         Raises:
             ProtocolError: it does not hold. Nothing has changed, and the log ends here for us.
         """
+        entry = read_control(data)
+        represented = [] if accounts is None else list(accounts.values())
+        if accounts is not None and entry.rotation is not None:
+            check_keys(entry.rotation, accounts)
         if self._states:
-            state = self.thread.extend(data, author, is_history=is_history)
+            state = self.thread.extend(data, author, is_history=is_history, represented=represented)
         else:
-            state = Thread.begin(data, author, is_history=is_history)
+            state = Thread.begin(data, author, is_history=is_history, represented=represented)
         pin = self._pin
         if pin is not None and state.number == pin.number and state.head != pin.head:
             raise Refused(Reason.SPLIT_VIEW)
+        was_seen = pin is not None and state.number <= pin.number
+        is_revoked = author.devices[entry.device].revoked_in is not None
+        self.is_unvouched = is_revoked and not was_seen
         self._states.append(state)
         self._by_head[state.head] = state
         return state
+
+    def trust_unvouched(self) -> None:
+        """Take the user's word that what a revoked device wrote last is what it should be."""
+        self.is_unvouched = False
 
     def check_complete(self) -> None:
         """Check that the log, once read to its end, has not become shorter.
@@ -143,12 +177,14 @@ class Transcript:
         Raises:
             Refused: it has (`OUT_OF_ORDER`): an alarm.
         """
-        if self._pin is not None and self.thread.number < self._pin.number:
+        if self._pin is not None and self.number < self._pin.number:
             raise Refused(Reason.OUT_OF_ORDER)
 
     @property
-    def pin(self) -> ControlPin:
-        """What has to be kept over a restart."""
+    def pin(self) -> ControlPin | None:
+        """What has to be kept over a restart: never less than what was kept before."""
+        if not self._states or (self._pin is not None and self.number < self._pin.number):
+            return self._pin
         return ControlPin(self.thread.number, self.thread.head)
 
     # --- messages
@@ -166,11 +202,14 @@ class Transcript:
         Args:
             number: the relay's.
             data: the envelope.
-            accounts: the verified accounts of everybody who was ever a member.
-            is_current: the control log was read to its end after this envelope came.
+            accounts: the verified accounts of everybody who was ever a member, and of all who
+                write for one.
+            is_current: all chains and the control log were read to their ends after this envelope
+                came.
 
         Raises:
-            Behind: it names an entry or epoch that we do not have, and the log may have it.
+            Behind: it names an entry, an epoch or a device that we do not have, or somebody writes
+                for a member who has not said so: there may be more to be read.
         """
         try:
             envelope = read_envelope(data)
@@ -187,6 +226,10 @@ class Transcript:
             return [Rejected(number, None, Reason.WRONG_EPOCH)]
         try:
             opened = open_message(envelope, secret, accounts)
+        except UnknownAuthor as error:
+            if not is_current:
+                raise Behind(error.account) from error
+            return [Rejected(number, None, None)]
         except OpenFailed:
             return [Rejected(number, None, None)]
         return self._take_opened(number, opened, envelope, accounts, is_current)
@@ -211,75 +254,49 @@ class Transcript:
                 raise Behind
             self.is_frozen = True
             return [Fork(opened.id, header.control_head)]
+        device = accounts[header.account].devices[header.device]
         try:
-            self._check_author(header, envelope, state)
-            is_vouched = self._check_revoked(header, accounts)
+            check_author(header, opened.content, envelope.epoch, state, accounts)
+            self._check_progress(header)
+            is_sure = check_device(header, device, state)
         except Refused as error:
+            is_other = header.account not in state.members
+            if is_other and not is_current and error.reason in _MAY_CHANGE:
+                raise Behind(header.account) from error
             return [Rejected(number, opened.id, error.reason)]
-        equivocation = self._equivocation(opened)
-        if equivocation is not None:
-            self.is_frozen = True
-        if not is_vouched:
+        vouched = self._vouched.get(opened.id)
+        if not is_sure and (vouched is None or vouched > (device.revoked_at_size or 0)):
             self._withheld[opened.id] = (number, opened, envelope)
             return [Withheld(number, opened.id, header.device)]
-        told = self._show(number, opened, envelope, state)
-        if equivocation is not None:
-            told.insert(0, equivocation)
-        told.extend(self._vouch(header, accounts))
+        told = self._show(number, opened, envelope)
+        if is_sure and state.head == self.thread.head:
+            self.is_unvouched = False
+        least = vouched if vouched is not None else header.checkpoint_size
+        told += self._vouch(
+            header, min(least, header.checkpoint_size) if is_sure else least, accounts
+        )
         return told
 
     def _again(self, known: Shown, opened: Opened) -> list[Happening]:
         """Take a message that was shown before: it changes nothing, unless its body is gone."""
         if known.content is None or opened.content is not None:
             return []
-        self.shown[known.id] = Shown(known.id, known.number, known.header, None)
+        self._forget(known.id)
         return [Erased(known.id)]
 
-    def _check_author(self, header: Header, envelope: Envelope, state: Thread) -> None:
-        """Check that the author could write this where they say they stood."""
-        member = state.members.get(header.account)
-        if member is None:
-            raise Refused(Reason.UNKNOWN_MEMBER)
-        if member.role is Role.READER:
-            raise Refused(Reason.NOT_AUTHORIZED)
-        if envelope.epoch != state.epoch.number:
-            raise Refused(Reason.WRONG_EPOCH)
-        if state.has_left:
-            raise Refused(Reason.ROTATION_DUE)
-        if state.is_closed:
-            raise Refused(Reason.CLOSED)
+    def _check_progress(self, header: Header) -> None:
+        """Refuse a device that goes back: in the control log, its epochs, or the checkpoint."""
         line = self._lines.get(header.device)
         if line is None:
             return
-        at = bisect_left(line.numbers, header.sequence)
-        if at > 0:
-            self._check_progress(line.headers[line.numbers[at - 1]], header)
-        at = bisect_right(line.numbers, header.sequence)
-        if at < len(line.numbers):
-            self._check_progress(header, line.headers[line.numbers[at]])
-
-    def _check_progress(self, earlier: Header, later: Header) -> None:
-        """Refuse a device that goes back: in the control log, its epochs, or the checkpoint."""
-        one, other = self._by_head[earlier.control_head], self._by_head[later.control_head]
-        if one.number > other.number:
-            raise Refused(Reason.WRONG_EPOCH)
-        if earlier.checkpoint_size > later.checkpoint_size:
-            raise Refused(Reason.SHRUNK_LOG)
-
-    def _check_revoked(self, header: Header, accounts: Mapping[AccountId, Account]) -> bool:
-        """Tell whether nothing has to vouch for it.
-
-        Raises:
-            Refused: its device was over by then, or had been revoked by what its author knew.
-        """
-        device = accounts[header.account].devices[header.device]
-        if device.not_after and header.sent_at > device.not_after:
-            raise Refused(Reason.EXPIRED_DEVICE)
-        if device.revoked_at_size is None:
-            return True
-        if header.checkpoint_size > device.revoked_at_size:
-            raise Refused(Reason.REVOKED_DEVICE)
-        return False
+        known = [line.before(header.sequence), header, line.after(header.sequence)]
+        steps = [each for each in known if each is not None]
+        for earlier, later in pairwise(steps):
+            one, other = self._by_head[earlier.control_head], self._by_head[later.control_head]
+            if one.number > other.number:
+                raise Refused(Reason.WRONG_EPOCH)
+            if earlier.checkpoint_size > later.checkpoint_size:
+                raise Refused(Reason.SHRUNK_LOG)
 
     def _equivocation(self, opened: Opened) -> Equivocation | None:
         header = opened.header
@@ -297,12 +314,14 @@ class Transcript:
             return Equivocation(header.device, header.sequence, after.previous, opened.id)
         return None
 
-    def _show(
-        self, number: int, opened: Opened, envelope: Envelope, state: Thread
-    ) -> list[Happening]:
+    def _show(self, number: int, opened: Opened, envelope: Envelope) -> list[Happening]:
         header = opened.header
-        line = self._lines.setdefault(header.device, _DeviceLine())
         told = list[Happening]()
+        equivocation = self._equivocation(opened)
+        if equivocation is not None:
+            self.is_frozen = True
+            told.append(equivocation)
+        line = self._lines.setdefault(header.device, DeviceLine())
         missing = 0
         if header.sequence > line.newest:
             missing = header.sequence - line.newest - 1
@@ -313,23 +332,65 @@ class Transcript:
         shown = Shown(opened.id, number, header, opened.content, missing, absent)
         self.shown[opened.id] = shown
         told.append(shown)
-        if state.number < self._newest_control:
+        if envelope.epoch < self._newest_epoch:
             told.append(StaleAuthor(opened.id, header.account))
-        self._newest_control = max(self._newest_control, state.number)
+        self._newest_epoch = max(self._newest_epoch, envelope.epoch)
         count = self._epoch_messages.get(envelope.epoch, 0)
         self._epoch_messages[envelope.epoch] = count + 1
         self._place(shown)
         told.extend(self._apply(opened))
         for waiting in self._waiting.pop(opened.id, ()):
+            self._waits_of[waiting.header.account] -= 1
             told.extend(self._apply(waiting))
+        for receipt in list(self._receipts.values()):
+            told.extend(self._apply(receipt))
         return told
 
     def _place(self, shown: Shown) -> None:
         """Put it into the graph: what it answers is answered."""
-        self._answered |= {*shown.header.heads, shown.header.previous}
-        self._unanswered.difference_update(shown.header.heads, [shown.header.previous])
+        self._answered |= {*parents(shown.header)}
+        self._unanswered.difference_update(parents(shown.header))
         if shown.id not in self._answered:
             self._unanswered.add(shown.id)
+
+    def _vouch(
+        self, header: Header, least: int, accounts: Mapping[AccountId, Account]
+    ) -> list[Happening]:
+        """Let a message that is shown vouch for all it stands upon, come before it or after.
+
+        Args:
+            header: of the message.
+            least: the smallest checkpoint of a device that is not revoked and stands upon it.
+            accounts: as in `take_message`.
+        """
+        told = list[Happening]()
+        pending = [(id_, least) for id_ in parents(header)]
+        while pending:
+            id_, size = pending.pop()
+            if size >= self._vouched.get(id_, size + 1):
+                continue
+            self._vouched[id_] = size
+            shown, held = self.shown.get(id_), self._withheld.get(id_)
+            if shown is not None:
+                if size < shown.header.checkpoint_size or self._is_revoked(shown, accounts):
+                    pending += [(each, size) for each in parents(shown.header)]
+            elif held is not None:
+                number, opened, envelope = held
+                owner = accounts.get(opened.header.account)
+                device = None if owner is None else owner.devices.get(opened.header.device)
+                if device is None or size > (device.revoked_at_size or 0):
+                    continue
+                del self._withheld[id_]
+                told += self._show(number, opened, envelope)
+                pending += [(each, size) for each in parents(opened.header)]
+        return told
+
+    def _is_revoked(self, shown: Shown, accounts: Mapping[AccountId, Account]) -> bool:
+        owner = accounts.get(shown.header.account)
+        device = None if owner is None else owner.devices.get(shown.header.device)
+        return device is None or device.revoked_in is not None
+
+    # --- what messages say of one another
 
     def _apply(self, opened: Opened) -> list[Happening]:
         account, content = opened.header.account, opened.content
@@ -355,71 +416,104 @@ class Transcript:
         changed = self.shown.get(target)
         if changed is None:
             return self._wait(target, opened)
-        if changed.header.account != opened.header.account:
+        is_own = changed.header.account == opened.header.account
+        if not is_own or changed.header.kind not in _WORDS:
             number = self.shown[opened.id].number
             return [Rejected(number, opened.id, Reason.NOT_AUTHORIZED)]
-        if isinstance(content, Edit):
-            return [Edited(target, content.text, opened.id)]
-        return [Retracted(target, opened.id)]
+        if isinstance(content, Retraction):
+            self._retracted.add(target)
+            self._forget(target)
+            return [Retracted(target, opened.id)]
+        edits = self._edits.setdefault(target, [])
+        edits.append(opened.id)
+        if target in self._retracted:
+            self._forget(opened.id)
+            return []
+        if self._last_edit(target) != opened.id:
+            return []
+        return [Edited(target, content.text, opened.id)]
+
+    def _last_edit(self, target: MessageId) -> MessageId | None:
+        """Return the edit that holds: the last in the order of all, whatever came last."""
+        edits = self._edits.get(target, [])
+        if len(edits) < 2:
+            return edits[0] if edits else None
+        places = {shown.id: place for place, shown in enumerate(ordered(self.shown))}
+        return max(edits, key=lambda id_: places[id_])
+
+    def _forget(self, id_: MessageId) -> None:
+        """Drop the words of a message, and all that they were changed to."""
+        for each in (id_, *self._edits.get(id_, ())):
+            self.shown[each] = replace(self.shown[each], content=None)
+
+    def text(self, id_: MessageId) -> str | None:
+        """Return the words of a message as they stand; None where it has none, or no more."""
+        shown = self.shown.get(id_)
+        if shown is None or not isinstance(shown.content, Text | Attachments):
+            return None
+        edit = self._last_edit(id_)
+        content = shown.content if edit is None else self.shown[edit].content
+        return content.text if isinstance(content, Text | Attachments | Edit) else None
+
+    def expire(self, at: int) -> list[Happening]:
+        """Drop the words of what its author wanted gone by this time (milliseconds since 1970)."""
+        over = [
+            shown.id
+            for shown in self.shown.values()
+            if shown.content is not None and 0 < shown.header.expires_at <= at
+        ]
+        for id_ in over:
+            self._forget(id_)
+        return [Erased(id_) for id_ in over]
 
     def _read(self, opened: Opened, receipt: Receipt) -> list[Happening]:
-        """Take a receipt, unless it is for what was never sent."""
+        """Take a receipt once all it is for has come; of what was never sent, never."""
+        device = opened.header.device
+        waiting = self._receipts.get(device)
         for seen in receipt.seen:
             line = self._lines.get(seen.device)
             if line is None or seen.sequence > line.newest:
-                number = self.shown[opened.id].number
-                return [Rejected(number, opened.id, Reason.OUT_OF_ORDER)]
+                if waiting is None or waiting.header.sequence < opened.header.sequence:
+                    self._receipts[device] = opened
+                return []
+        if waiting is not None and waiting.header.sequence <= opened.header.sequence:
+            del self._receipts[device]
         return [Read(opened.header.account, receipt)] if receipt.seen else []
 
     def _wait(self, target: MessageId, opened: Opened) -> list[Happening]:
-        if sum(map(len, self._waiting.values())) < MOST_WAITING:
+        count = self._waits_of.get(opened.header.account, 0)
+        if count < MOST_WAITING:
+            self._waits_of[opened.header.account] = count + 1
             self._waiting.setdefault(target, []).append(opened)
         return []
-
-    def _vouch(self, header: Header, accounts: Mapping[AccountId, Account]) -> list[Happening]:
-        """Show what a message of a device that is not revoked stands upon."""
-        told = list[Happening]()
-        pending = [header.previous, *header.heads]
-        while pending:
-            held = self._withheld.get(pending.pop())
-            if held is None:
-                continue
-            number, opened, envelope = held
-            device = accounts[opened.header.account].devices[opened.header.device]
-            if header.checkpoint_size > (device.revoked_at_size or 0):
-                continue
-            del self._withheld[opened.id]
-            state = self._by_head[opened.header.control_head]
-            told.extend(self._show(number, opened, envelope, state))
-            pending += [opened.header.previous, *opened.header.heads]
-        return told
 
     # --- order
 
     def in_order(self) -> list[Shown]:
-        """Return what is shown, each after all that its author had seen.
+        """Return what is shown, each after all that its author had seen, with what is missing now.
 
         The same messages come in the same order for everybody, in whatever order they arrived.
         """
-        depths = dict[MessageId, int]()
-        for shown in self.shown.values():
-            self._find_depth(shown, depths)
-        return sorted(self.shown.values(), key=lambda shown: (depths[shown.id], shown.id))
-
-    def _find_depth(self, shown: Shown, depths: dict[MessageId, int]) -> None:
-        stack = [shown]
-        while stack:
-            top = stack[-1]
-            links = top.header.previous, *top.header.heads
-            parents = [self.shown[id_] for id_ in links if id_ in self.shown]
-            unknown = [parent for parent in parents if parent.id not in depths]
-            if unknown:
-                stack += unknown
-                continue
-            depths[top.id] = 1 + max((depths[parent.id] for parent in parents), default=0)
-            stack.pop()
+        return [marked(each, self._lines, self.shown) for each in ordered(self.shown)]
 
     # --- writing
+
+    def check_writable(self) -> None:
+        """Refuse to write on what is in doubt: messages, and entries of the control log.
+
+        Raises:
+            Refused: the thread is frozen (`SPLIT_VIEW`), closed (`CLOSED`), its newest entry is of
+                a device revoked since that nobody vouches for (`REVOKED_DEVICE`), or we do not
+                write here (`NOT_AUTHORIZED`).
+        """
+        if self.is_frozen:
+            raise Refused(Reason.SPLIT_VIEW)
+        if self.thread.is_closed:
+            raise Refused(Reason.CLOSED)
+        if self.is_unvouched:
+            raise Refused(Reason.REVOKED_DEVICE)
+        if not self.thread.may_write(self.own):
+            raise Refused(Reason.NOT_AUTHORIZED)
 
     def draft(
         self, device: DeviceId, content: Content, checkpoint: tuple[int, Digest], at: int
@@ -427,25 +521,22 @@ class Transcript:
         """Return the next message of one of our devices, but for keys and randomness.
 
         Raises:
-            Refused: the thread is frozen (`SPLIT_VIEW`) or closed, somebody left and nobody has
-                begun an epoch since (`ROTATION_DUE`), or we do not write here (`NOT_AUTHORIZED`).
+            Refused: as `check_writable`; or somebody left and nobody has begun an epoch since
+                (`ROTATION_DUE`), or it is not said for whom we write (`NOT_AUTHORIZED`).
         """
+        self.check_writable()
         thread = self.thread
-        if self.is_frozen:
-            raise Refused(Reason.SPLIT_VIEW)
-        if thread.is_closed:
-            raise Refused(Reason.CLOSED)
-        if not thread.may_write(self.own):
-            raise Refused(Reason.NOT_AUTHORIZED)
         if thread.has_left:
             raise Refused(Reason.ROTATION_DUE)
-        line = self._lines.get(device, _DeviceLine())
-        previous = line.ids.get(line.newest, MessageId.zero())
+        named = content.on_behalf_of if isinstance(content, Text | Attachments) else self.own
+        if self.author != self.own and named != self.own:
+            raise Refused(Reason.NOT_AUTHORIZED)
+        sequence, previous = self._last_of(device)
         return Draft(
             thread=thread.id,
             epoch=thread.epoch.number,
-            account=self.own,
-            sequence=line.newest + 1,
+            account=self.author,
+            sequence=sequence + 1,
             previous=previous,
             control_head=thread.head,
             heads=self._heads(previous),
@@ -454,19 +545,41 @@ class Transcript:
             content=content,
         )
 
+    def wrote(self, device: DeviceId, sequence: int, id_: MessageId) -> None:
+        """Take note of what our device has signed: kept over a restart, before it is sent.
+
+        A relay that hides our last message would else make us sign another in its place.
+        """
+        if sequence > self._wrote.get(device, (0, id_))[0]:
+            self._wrote[device] = (sequence, id_)
+
+    @property
+    def written(self) -> list[tuple[DeviceId, int, MessageId]]:
+        """What has to be kept over a restart, to be given to `wrote`."""
+        return [(device, *last) for device, last in sorted(self._wrote.items())]
+
+    def _last_of(self, device: DeviceId) -> tuple[int, MessageId]:
+        line = self._lines.get(device, DeviceLine())
+        read = line.newest, line.ids.get(line.newest, MessageId.zero())
+        return max(read, self._wrote.get(device, read), key=lambda each: each[0])
+
+    def owes_heartbeat(self, device: DeviceId, at: int) -> bool:
+        """Whether our device has long seen what it has not answered: a receipt is due.
+
+        Nothing else shows a relay that drops what comes last.
+        """
+        own = self._lines.get(device, DeviceLine())
+        last = own.headers[own.newest].sent_at if own.numbers else 0
+        others = (self.shown[id_].header for id_ in self._unanswered)
+        waiting = any(each.device != device and each.kind is not Kind.RECEIPT for each in others)
+        return waiting and at - last >= HEARTBEAT
+
     def seen(self) -> Sequence[tuple[DeviceId, int]]:
-        """Return up to where everything of each device of others has been read."""
-        return [(device, _contiguous(line)) for device, line in sorted(self._lines.items())]
+        """Return up to where everything of each device has been read."""
+        return [(device, line.contiguous) for device, line in sorted(self._lines.items())]
 
     def _heads(self, previous: MessageId) -> tuple[MessageId, ...]:
         """Return the newest messages that nobody has answered yet, but for our own last."""
         left = [self.shown[id_] for id_ in self._unanswered if id_ != previous]
         newest = sorted(left, key=lambda shown: shown.number, reverse=True)[:MOST_HEADS]
         return tuple(sorted(shown.id for shown in newest))
-
-
-def _contiguous(line: _DeviceLine) -> int:
-    number = 0
-    while number + 1 in line.ids:
-        number += 1
-    return number

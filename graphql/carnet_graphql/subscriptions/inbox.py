@@ -23,6 +23,13 @@ from carnet_graphql.subscriptions.documents import (
     DocumentReplaced,
     present_documents,
 )
+from carnet_graphql.subscriptions.threads import (
+    MessageErased,
+    MessageReceived,
+    ThreadLogGrown,
+    ThreadRead,
+    present_threads,
+)
 from carnet_graphql.subscriptions.topic import AfterEvent, CaughtUp, Event, Follow, Topic
 
 KINDS = {kind.value: kind for kind in NotificationEventKind}
@@ -60,7 +67,11 @@ InboxEvent = Annotated[
     | DocumentChanged
     | DocumentRemoved
     | NotificationReceived
-    | NotificationRead,
+    | NotificationRead
+    | MessageReceived
+    | MessageErased
+    | ThreadLogGrown
+    | ThreadRead,
     strawberry.union("InboxEvent", description="What happened in all that is yours."),
 ]
 
@@ -95,7 +106,9 @@ class InboxTopic(NotificationTopic):
         """Return the events, each of whatever it tells."""
         of_documents = await present_documents(self, context, rows)
         of_notifications = await _present(self, context, rows)
-        return [a or b for a, b in zip(of_documents, of_notifications, strict=True)]
+        of_threads = await present_threads(self, context, rows)
+        told = zip(of_documents, of_notifications, of_threads, strict=True)
+        return [a or b or c for a, b, c in told]
 
 
 async def _present(
@@ -139,8 +152,8 @@ class InboxSubscription:
 
     @strawberry.subscription(
         description="All that happens to what is yours, in one order: documents of your record, of"
-        " those you act for and, as a professional, of those whose care team you are in; and what"
-        " you are told. An event of a record that you no longer see is left out."
+        " those you act for and, as a professional, of those whose care team you are in; messages"
+        " of your threads; and what you are told. An event of what you no longer see is left out."
     )
     async def inbox_events(
         self, info: Info, after: AfterEvent = strawberry.UNSET

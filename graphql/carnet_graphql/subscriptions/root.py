@@ -7,6 +7,7 @@ import strawberry
 from carnet_graphql.subscriptions.documents import DocumentSubscription
 from carnet_graphql.subscriptions.inbox import InboxSubscription
 from carnet_graphql.subscriptions.journal import JournalSubscription
+from carnet_graphql.subscriptions.threads import ThreadSubscription
 
 
 @strawberry.type(
@@ -14,5 +15,7 @@ from carnet_graphql.subscriptions.journal import JournalSubscription
     " where a connection broke off, without a gap and without telling anything twice. After"
     " CURSOR_EXPIRED: subscribe without `after`, wait for `CaughtUp`, then read the lists anew."
 )
-class Subscription(DocumentSubscription, InboxSubscription, JournalSubscription):
+class Subscription(
+    DocumentSubscription, InboxSubscription, JournalSubscription, ThreadSubscription
+):
     """Root of subscriptions."""

@@ -11,6 +11,7 @@ import carnet.access.tables
 import carnet.documents.tables
 import carnet.exports.tables
 import carnet.intake.tables
+import carnet.messaging.tables
 import carnet.notifications.tables
 import carnet.people.tables
 import carnet.records.tables

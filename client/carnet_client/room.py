@@ -1,0 +1,344 @@
+"""A thread as this device sees it: its control log, its keys and its messages, all verified.
+
+`read` goes on to the end of what the relay has. Whatever does not hold is an alarm, and is not
+shown; the rest is. What was seen once is kept, so that less of it cannot be shown later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from carnet_client.core import Core
+from carnet_client.directory import Directory
+from carnet_client.errors import NotReadable, ServerRefusal
+from carnet_client.events import (
+    Alarm,
+    Complaint,
+    Equivocation,
+    ForgedMessage,
+    Fork,
+    Gap,
+    MissingKey,
+    RolledBack,
+    SplitView,
+    StaleAuthor,
+    ThreadChanged,
+    UnauthorizedEntry,
+    WithheldMessage,
+)
+from carnet_client.messages import Marks, Message, messages_of
+from carnet_client.relay import RelayedMessage, ThreadInfo, ThreadPage
+from carnet_client.state import OwnAccount, ThreadMemory
+from carnet_crypto.control import Create, read_control
+from carnet_crypto.errors import OpenFailed, ProtocolError, Reason, Refused
+from carnet_crypto.secret import happenings
+from carnet_crypto.secret.conversation import open_wrap
+from carnet_crypto.secret.identity import open_generations
+from carnet_crypto.secret.keys import AekKeys
+from carnet_crypto.secret.transcript import Behind, ControlPin, Transcript
+from carnet_crypto.values import AccountId, DeviceId, Digest, ThreadId
+
+
+class Room:
+    """See the module."""
+
+    def __init__(self, core: Core, directory: Directory, info: ThreadInfo) -> None:
+        self._core, self._directory = core, directory
+        self.id: ThreadId = info.id
+        self.info = info
+        self.marks = Marks()
+        self.relayed: dict[int, RelayedMessage] = {}
+        self._view: Transcript | None = None
+        self._control: str | None = None  # cursors of the relay
+        self._messages: str | None = None
+        self._bad_wraps: set[Digest] = set()
+        self._was_compared = False
+        self._log_has_ended = False  # an entry did not hold: nothing after it is believed
+
+    # --- what is known
+
+    @property
+    def view(self) -> Transcript:
+        """The transcript.
+
+        Raises:
+            NotReadable: the thread was not read yet.
+        """
+        if self._view is None:
+            raise NotReadable("This conversation was not read yet.")
+        return self._view
+
+    @property
+    def own(self) -> OwnAccount:
+        """The account that we are in the thread."""
+        return self._core.acting(self.view.own)
+
+    @property
+    def memory(self) -> ThreadMemory:
+        """What is kept of the thread."""
+        return self._core.state.thread(self.id)
+
+    @property
+    def members(self) -> Sequence[AccountId]:
+        """Who is in it, as the log says."""
+        return sorted(self.view.thread.members)
+
+    @property
+    def bad_wraps(self) -> list[Digest]:
+        """Entries that gave us no key that opens."""
+        return sorted(self._bad_wraps)
+
+    def messages(self) -> list[Message]:
+        """Return what the thread says, in everybody's order."""
+        return messages_of(self.view, self.id, self.marks)
+
+    def message(self, prefix: str) -> Message:
+        """Return the message whose id begins so (hexadecimal), or that has this number.
+
+        Raises:
+            NotReadable: there is none, or more than one.
+        """
+        found = [m for m in self.messages() if bytes(m.id).hex().startswith(prefix.lower())]
+        if prefix.isdigit() and len(found) != 1:
+            found = [m for m in self.messages() if m.number == int(prefix)] or found
+        if len(found) != 1:
+            raise NotReadable("There is no such message in this conversation.")
+        return found[0]
+
+    # --- reading
+
+    async def read(self) -> bool:
+        """Read on to the end of what the relay has; return whether anything is new.
+
+        Raises:
+            NotFound: the thread is not ours to see any more.
+            NotReadable: none of our accounts is in it.
+            Unsafe: the log does not hold; nothing after that is believed.
+        """
+        before = None if self._view is None else (self._view.number, len(self._view.shown))
+        known_marks = len(self.relayed)
+        while True:
+            page = await self._core.relay.thread(self.info.node_id, self._control, self._messages)
+            if page.info.id != self.id:
+                raise self._core.unsafe(UnauthorizedEntry(self.id))
+            self.info = page.info
+            await self._take_log(page)
+            page = await self._rest_of_log(page)
+            for relayed in page.messages:
+                await self.take(relayed)
+            self._messages = page.message_cursor
+            if not page.has_more_messages:
+                break
+        if self._view is not None:
+            self._view.expire(self._core.clock())
+            self._check_seen()
+        is_new = before is None or self._view is None
+        is_new = is_new or before != (self.view.number, len(self.view.shown))
+        return is_new or known_marks != len(self.relayed)
+
+    async def read_log(self) -> None:
+        """Read the control log to its end.
+
+        Raises:
+            As `read`.
+        """
+        page = await self._core.relay.thread(
+            self.info.node_id, self._control, None, only_control=True
+        )
+        self.info = page.info
+        await self._take_log(page)
+        await self._rest_of_log(page)
+
+    async def _rest_of_log(self, page: ThreadPage) -> ThreadPage:
+        more = page
+        while more.has_more_control:
+            more = await self._core.relay.thread(
+                self.info.node_id, self._control, None, only_control=True
+            )
+            await self._take_log(more)
+        try:
+            if self._view is not None:
+                self._view.check_complete()
+        except Refused:
+            raise self._core.unsafe(RolledBack(self.id)) from None
+        return page
+
+    async def _take_log(self, page: ThreadPage) -> None:
+        for data in page.control:
+            if self._log_has_ended:
+                return
+            try:
+                await self._take_entry(data, page)
+            except ProtocolError as error:
+                self._log_has_ended = True
+                reason = error.reason if isinstance(error, Refused) else None
+                alarm: Alarm = UnauthorizedEntry(self.id, None, reason)
+                if reason is Reason.SPLIT_VIEW:
+                    alarm = SplitView()
+                if self._view is None or self._view.number < 0:
+                    raise self._core.unsafe(alarm) from None
+                self._core.tell(alarm)
+        self._control = page.control_cursor
+        if self._view is not None:
+            await self._open_wraps(page)
+            pin = self._view.pin
+            if pin is not None:
+                self.memory.control = (pin.number, pin.head)
+
+    async def _take_entry(self, data: bytes, page: ThreadPage) -> None:
+        entry = read_control(data)
+        if self._view is None:
+            self._begin(entry.body, page)
+        view = self.view
+        if entry.number <= view.number:
+            return
+        author = await self._directory.account(entry.author, entry.chain_number)
+        members = () if entry.rotation is None else entry.rotation.members
+        missing = [
+            member.account
+            for member in members
+            if member.account not in self._directory.accounts
+            or len(self._directory.accounts[member.account].generations) < member.generation
+        ]
+        if missing:
+            await self._directory.look(missing)
+        view.take_control(data, author, is_history=True, accounts=self._directory.accounts)
+        if bytes(view.thread.id) != bytes(self.id):
+            raise Refused(Reason.WRONG_THREAD)
+
+    def _begin(self, body: object, page: ThreadPage) -> None:
+        """Find out which account we are here: our own where it is a member, else another."""
+        ours = self._core.all_own()
+        named = [account for account, _, _ in page.wraps]
+        if isinstance(body, Create):
+            named += [joined.account for joined in body.members]
+        chosen = [id_ for id_ in ours if id_ in named]
+        if not chosen:
+            raise NotReadable("No account of this device is in this conversation.")
+        kept = self.memory.account
+        own = kept if kept in ours and kept is not None else chosen[0]
+        self.memory.account = own
+        control = self.memory.control
+        self._view = Transcript(own, None if control is None else ControlPin(*control))
+        if self.memory.written[0]:
+            self._view.wrote(self._core.acting(own).device.id, *self.memory.written)
+
+    async def keys(self) -> dict[int, AekKeys]:
+        """Return the encryption keys of the account that we are here."""
+        own = self.own
+        account = await self._directory.account(own.id)
+        try:
+            return open_generations(account, own.device)
+        except ProtocolError:
+            return {}
+
+    async def _open_wraps(self, page: ThreadPage) -> None:
+        view, keys = self.view, None
+        for account, epoch, wrap in page.wraps:
+            is_known = epoch in view.secrets or not 1 <= epoch <= len(view.thread.epochs)
+            if account != view.own or is_known:
+                continue
+            keys = await self._keys_for(keys)
+            try:
+                view.secrets[epoch] = open_wrap(wrap, view.thread, epoch, view.own, keys)
+            except OpenFailed:
+                self._note_bad(epoch)
+        member = view.thread.members.get(view.own)
+        newest = view.thread.epoch.number
+        if member is not None and newest not in view.secrets:
+            self._note_bad(newest)
+
+    async def _keys_for(self, keys: dict[int, AekKeys] | None) -> dict[int, AekKeys]:
+        if keys is not None:
+            return keys
+        await self._directory.look([self.view.own])
+        return await self.keys()
+
+    def _note_bad(self, epoch: int) -> None:
+        """Tell that an epoch's author gave us no key, once."""
+        digest = self.view.thread.epochs[epoch - 1].rotation.commitment
+        self._bad_wraps.add(digest)
+        self._core.tell(MissingKey(self.id, digest))
+
+    # --- messages
+
+    async def take(self, relayed: RelayedMessage) -> None:
+        """Read one envelope, by whatever way it came."""
+        view = self.view
+        self.relayed[relayed.number] = relayed
+        try:
+            told = view.take_message(relayed.number, relayed.envelope, self._directory.accounts)
+        except Behind as behind:
+            more = [] if behind.account is None else [behind.account]
+            try:
+                await self._directory.look(more, known=True)
+            except ServerRefusal:
+                await self._directory.look([], known=True)
+            await self.read_log()
+            told = view.take_message(
+                relayed.number, relayed.envelope, self._directory.accounts, is_current=True
+            )
+        for happening in told:
+            await self._take_happening(happening)
+
+    async def _take_happening(self, happening: happenings.Happening) -> None:
+        match happening:
+            case happenings.Shown(header=header, missing=missing):
+                seen = self.memory.seen
+                seen[header.device] = max(header.sequence, seen.get(header.device, 0))
+                if missing:
+                    self._core.tell(Gap(self.id, header.device, missing))
+                await self._directory.check_gossip(header.checkpoint_size, header.checkpoint_root)
+            case happenings.Edited(id=id_):
+                self.marks.edited.add(id_)
+            case happenings.Retracted(id=id_):
+                self.marks.retracted.add(id_)
+            case happenings.Read(account=account, receipt=receipt):
+                self.marks.read(account, {each.device: each.sequence for each in receipt.seen})
+            case happenings.Acknowledged(account=account, acknowledgement=given):
+                self.marks.acknowledged.setdefault(given.message, []).append((account, given))
+            case _:
+                alarm = self._alarm(happening)
+                if alarm is not None:
+                    self._core.tell(alarm)
+
+    def _alarm(self, happening: happenings.Happening) -> Alarm | None:
+        match happening:
+            case happenings.Rejected(number=number, reason=reason):
+                return self._rejected(number, reason)
+            case happenings.Withheld(device=device):
+                return WithheldMessage(self.id, device)
+            case happenings.Equivocation(device=device, sequence=sequence):
+                return Equivocation(self.id, device, sequence)
+            case happenings.Fork():
+                return Fork(self.id)
+            case happenings.StaleAuthor(account=account):
+                return StaleAuthor(self.id, account)
+            case happenings.Complained(account=account):
+                return Complaint(self.id, account)
+            case _:
+                return None
+
+    def _rejected(self, number: int, reason: Reason | None) -> Alarm | None:
+        """Return an alarm, unless it is only of an epoch that we never had a key of."""
+        member = self.view.thread.members.get(self.view.own)
+        if reason is Reason.WRONG_EPOCH and (member is None or member.history_from > 1):
+            return None
+        return ForgedMessage(self.id, number, reason)
+
+    def _check_seen(self) -> None:
+        """Compare, once, with what was seen in an earlier run: nothing of it may be hidden now."""
+        if self._was_compared:
+            return
+        self._was_compared = True
+        found: dict[DeviceId, int] = {}
+        for shown in self.view.shown.values():
+            header = shown.header
+            found[header.device] = max(header.sequence, found.get(header.device, 0))
+        for device, sequence in self.memory.seen.items():
+            if found.get(device, 0) < sequence:
+                self._core.tell(Gap(self.id, device, sequence - found.get(device, 0)))
+
+    def changed(self) -> None:
+        """Tell whoever listens that the thread has something new."""
+        self._core.tell(ThreadChanged(self.id))
