@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from carnet.calendar.dates import FIRST, LAST
 from carnet.calendar.reading import (
     choice,
     codes,
@@ -15,7 +16,6 @@ from carnet.calendar.reading import (
     text,
     validity,
 )
-from carnet.calendar.dates import FIRST, LAST
 from carnet.calendar.schedule import (
     COMPARISONS,
     Age,
@@ -61,9 +61,7 @@ _INTERVAL = _names(
     "from_previous from_target_dose from_most_recent from_relevant_obs abs_min_int min_int"
     " earliest_rec_int latest_rec_int interval_priority effective_date cessation_date"
 )
-_VACCINE = _names(
-    "vaccine_type cvx begin_age end_age trade_name mvx volume forecast_vaccine_type"
-)
+_VACCINE = _names("vaccine_type cvx begin_age end_age trade_name mvx volume forecast_vaccine_type")
 _SET = _names("set_id set_description effective_date cessation_date condition_logic condition")
 _CONDITION = _names(
     "condition_id condition_type start_date end_date begin_age end_age interval dose_count"

@@ -147,9 +147,7 @@ def evaluate(
             course.at += 1
         if target is None:
             why = Why("6", course.series.place, ("no target dose is left",))
-            course.evaluated.append(
-                Evaluated(dose, None, Status.EXTRANEOUS, Cause.COMPLETE, why)
-            )
+            course.evaluated.append(Evaluated(dose, None, Status.EXTRANEOUS, Cause.COMPLETE, why))
             continue
         verdict = _verdict(course, target, dose, conflicts, invalid)
         course.evaluated.append(verdict)
@@ -195,13 +193,19 @@ def _verdict(
         return no(Cause.TOO_SOON, "6.5", "before", Day(limit), "interval", length)
     against = conflicts.get(dose.cvx)
     if against:
+        not_valid = {
+            each.administration.place
+            for each in course.evaluated
+            if each.status is Status.NOT_VALID
+        }
         for other in course.history:
             if other.given_on >= day:
                 break
             rule = against.get(other.cvx)
             if rule is None:
                 continue
-            end = add(other.given_on, rule.end if other.place in invalid else rule.min_end)
+            full = other.place in invalid or other.place in not_valid
+            end = add(other.given_on, rule.end if full else rule.min_end)
             if add(other.given_on, rule.begin) <= day < end:
                 return no(Cause.CONFLICT, "6.7", "until", Day(end), "vaccine", other.cvx)
     if not (
@@ -241,9 +245,19 @@ def _allowed(course: Course, target: Dose, day: int) -> bool:
     return held
 
 
+def _of_brand(vaccine: Vaccine, dose: Administration) -> bool:
+    """Tell whether the dose is of the brand that is asked for, if one is.
+
+    A vaccine type and a manufacturer name a product together; trade names are written in many ways.
+    """
+    if vaccine.mvx:
+        return vaccine.mvx == dose.mvx
+    return not vaccine.trade_name or vaccine.trade_name.casefold() == dose.trade_name.casefold()
+
+
 def _is(course: Course, vaccine: Vaccine, dose: Administration) -> bool:
     """Tell whether the dose is this vaccine at an age at which it may be used (6.8, 6.9)."""
-    if vaccine.cvx != dose.cvx:
+    if vaccine.cvx != dose.cvx or not _of_brand(vaccine, dose):
         return False
     if vaccine.begin_age is not None and dose.given_on < course.age(vaccine.begin_age):
         return False

@@ -1,7 +1,7 @@
 """Forecast the next dose of one series: status, four dates and why (CDSi chapter 7)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from carnet.calendar.dates import add
@@ -119,9 +119,6 @@ def _dates(
     place = target.place
     barred = _barred_vaccines(course.person, antigen, as_of)
     usable = [vaccine for vaccine in target.preferable if vaccine.cvx not in barred]
-    if target.preferable and not usable:
-        why = Why("7.3", place, ("every preferable vaccine is contraindicated",))
-        return Forecast(SeriesStatus.CONTRAINDICATED, (why,))
     bounds: list[tuple[int, Why]] = [(course.person.born_on, Why("7.5", place, ("birth",)))]
     age = age_rule(target, as_of)
     recommended = past_due = latest = None
@@ -160,7 +157,7 @@ def _dates(
     result = Forecast(
         status=SeriesStatus.NOT_COMPLETE,
         why=(why,),
-        dose_number=len(course.satisfied) + 1,
+        dose_number=_number(course, target),
         earliest=earliest,
         recommended=max(earliest, recommended),
         past_due=None if past_due is None else max(earliest, past_due),
@@ -170,11 +167,17 @@ def _dates(
     )
     if latest is not None and max(as_of, earliest) > latest:
         why = Why("7.4", place, ("too old from", Day(latest + 1)))
-        return Forecast(SeriesStatus.AGED_OUT, (why,), earliest=earliest)
+        return Forecast(SeriesStatus.AGED_OUT, (why,))
     if target.season is not None and as_of > target.season.cessation:
         why = Why("7.4", place, ("the season ended on", Day(target.season.cessation)))
-        return replace(result, status=SeriesStatus.NOT_RECOMMENDED, why=(why,))
+        return Forecast(SeriesStatus.NOT_COMPLETE, (why,))
     return result
+
+
+def _number(course: Course, target: Dose) -> int:
+    """The number of the next dose; in a seasonal series, the number in this season."""
+    start = course.person.born_on if target.season is None else target.season.effective
+    return 1 + sum(1 for dose in course.valid if dose.given_on >= start)
 
 
 def _other_bounds(
@@ -188,12 +191,15 @@ def _other_bounds(
     bounds: list[tuple[int, Why]] = []
     if target.season is not None:
         bounds.append((target.season.effective, Why("7.5", place, ("the season starts",))))
+    if course.previous is not None:
+        day = course.previous.administration.given_on
+        bounds.append((day, Why("7.5", place, ("the dose before",))))
     for each in course.evaluated:
         if each.cause is Cause.INADVERTENT:
             day = each.administration.given_on
             bounds.append((day, Why("7.5", place, ("inadvertent dose",))))
     for vaccine in usable:
-        against = conflicts.get(vaccine.cvx) if vaccine.forecast else None
+        against = conflicts.get(vaccine.cvx)
         if not against:
             continue
         for dose in course.history:

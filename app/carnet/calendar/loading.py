@@ -3,9 +3,9 @@
 All or nothing: the first broken rule refuses the folder, and says its file, line and rule.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-import re
 
 from carnet.calendar import building
 from carnet.calendar.reading import as_cvx, cvx, flag, length, needed_length, only, text

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from lxml import etree
+import yaml  # type: ignore[import-untyped]  # PyYAML ships no types
+from lxml import etree  # type: ignore[import-untyped]  # lxml ships no types
 
 from carnet.errors import CarnetError
 
@@ -84,12 +84,17 @@ def read(path: Path) -> Node:
 
 def _xml(file: str, content: bytes) -> Node:
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
     )
     try:
         root = etree.fromstring(content, parser)
     except etree.XMLSyntaxError as error:
-        raise BrokenSchedule(file, error.lineno or 0, f"is no well-formed XML: {error.msg}") from error
+        rule = f"is no well-formed XML: {error.msg}"
+        raise BrokenSchedule(file, error.lineno or 0, rule) from error
     if root.getroottree().docinfo.doctype:
         raise BrokenSchedule(file, 1, "has a document type, which schedules have not")
     return _from_element(file, root, 0)

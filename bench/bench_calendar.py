@@ -1,0 +1,63 @@
+"""How many persons a second the prevention calendar assesses, on one core.
+
+    .venv/bin/python bench/bench_calendar.py [--smoke] [--persons N]
+
+The schedule is the CDC's supporting data and the histories are those of its public test cases,
+each given to people of many birth dates: the whole schedule is asked of everybody, every dose is
+evaluated and every vaccine group forecast. Needs the sample files: ``CARNET_SAMPLES``, else
+``../shared/data``.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from carnet.calendar.conformance import Case, read_cases
+from carnet.calendar.dates import iso
+from carnet.calendar.engine import assess
+from carnet.calendar.facts import Person, Written
+from carnet.calendar.loading import load
+
+SAMPLES = Path(os.environ.get("CARNET_SAMPLES") or Path(__file__).parents[2] / "shared" / "data")
+FOLDER = SAMPLES / "cdsi"
+AS_OF = date(2025, 11, 10).toordinal()
+
+
+def people(cases: list[Case], number: int) -> Iterator[tuple[Person, tuple[Written, ...]]]:
+    """Yield `number` persons: the cases' own, each born and vaccinated some days earlier."""
+    for n in range(number):
+        case = cases[n % len(cases)]
+        back = n // len(cases) * 7
+        history = tuple(
+            replace(dose, given_on=iso(date.fromisoformat(dose.given_on).toordinal() - back))
+            for dose in case.history
+        )
+        yield replace(case.person, born_on=case.person.born_on - back), history
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--persons", type=int, default=20_000)
+    parser.add_argument("--smoke", action="store_true", help="a few persons, to see that it runs")
+    given = parser.parse_args()
+    number = 50 if given.smoke else given.persons
+    started = time.perf_counter()
+    schedule = load(FOLDER / "supporting-data-4.64")
+    print(f"schedule loaded in {time.perf_counter() - started:.2f} s")
+    with (FOLDER / "cdsi_healthy_v4.45_odd.csv").open(encoding="utf-8-sig", newline="") as file:
+        cases = list(read_cases(file, schedule))
+    persons = list(people(cases, number))
+    started = time.process_time()
+    forecasts = sum(len(assess(p, history, schedule, AS_OF).groups) for p, history in persons)
+    spent = time.process_time() - started
+    doses = sum(len(history) for _, history in persons)
+    print(f"{number} persons, {doses} doses, {forecasts} forecasts in {spent:.2f} s of one core")
+    print(f"persons a second: {number / spent:,.0f}")
+
+
+if __name__ == "__main__":
+    main()
