@@ -25,7 +25,7 @@ def outcomes(path: Path, schedule: Schedule) -> list[Outcome]:
 
 @pytest.mark.parametrize(
     ("file", "cases", "agreeing"),
-    [(HEALTHY, 505, 0), (CONDITIONS, 170, 0)],
+    [(HEALTHY, 505, 505), (CONDITIONS, 170, 157)],
     ids=["healthy", "risk"],
 )
 def test_the_level_reached_is_held(

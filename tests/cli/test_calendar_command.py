@@ -56,7 +56,7 @@ def test_it_counts_and_says_why_a_case_differs(carnet: Any, tmp_path: Path, fold
     done = carnet("calendar", "conformance", cases, "--schedule", folder)
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
-    assert lines[1].split() == ["Alpha", "2", "1", "2", "1", "1", "1", "2"]
+    assert lines[1].split() == ["Alpha", "2", "1", "2", "1", "1", "1", "1"]
     assert lines[3] == "1 of 2 cases agree in full (50.00 %)"
     assert "2 Alpha: newborn" in lines
     assert "  doses: expected not valid, is valid" in lines
@@ -91,7 +91,9 @@ def test_a_case_that_cannot_be_read_is_one_clear_line(
 
 def test_a_broken_schedule_is_one_clear_line(carnet: Any, tmp_path: Path, folder: str) -> None:
     alpha = Path(folder) / "alpha.yaml"
-    alpha.write_text(alpha.read_text().replace("min_age: 2 months", "min_age: soon", 1))
+    alpha.write_text(
+        alpha.read_text().replace("earliest_rec_age: 3 months", "earliest_rec_age: soon")
+    )
     cases = table(tmp_path / "cases.csv", AGREEING)
     done = carnet("calendar", "conformance", cases, "--schedule", folder)
     assert done.code == FAILED

@@ -25,7 +25,10 @@ class SeriesStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The next dose of a series. Days are day numbers; `latest` is the last day it may be given."""
+    """The next dose of a series. Days are day numbers; `latest` is the last day it may be given.
+
+    `start` is the earliest day when a rule sets one, and None when only birth does.
+    """
 
     status: SeriesStatus
     why: tuple[Why, ...]
@@ -34,6 +37,7 @@ class Forecast:
     recommended: int | None = None
     past_due: int | None = None
     latest: int | None = None
+    start: int | None = None
     overrides: bool = False
     vaccines: tuple[str, ...] = ()
 
@@ -162,6 +166,7 @@ def _dates(
         recommended=max(earliest, recommended),
         past_due=None if past_due is None else max(earliest, past_due),
         latest=latest,
+        start=earliest if len(bounds) > 1 else None,
         overrides=overrides,
         vaccines=tuple(v.cvx for v in usable if v.forecast),
     )

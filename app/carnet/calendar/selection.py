@@ -9,6 +9,9 @@ from carnet.calendar.forecasting import Forecast, SeriesStatus
 from carnet.calendar.schedule import Antigen, Series, SeriesType
 
 
+_OPEN = frozenset({SeriesStatus.NOT_COMPLETE, SeriesStatus.CONTRAINDICATED})
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PatientSeries:
     """A series held against one person: how far they are in it, and what is next."""
@@ -25,7 +28,7 @@ class PatientSeries:
     @property
     def in_process(self) -> bool:
         """Tell whether some, but not all, target doses are satisfied."""
-        return self.forecast.status is SeriesStatus.NOT_COMPLETE and bool(self.course.valid)
+        return self.forecast.status in _OPEN and bool(self.course.valid)
 
     @property
     def remaining(self) -> int:
@@ -185,8 +188,8 @@ def _finishes_first(each: PatientSeries, among: Sequence[PatientSeries]) -> bool
 
 
 def _starts_first(each: PatientSeries, among: Sequence[PatientSeries]) -> bool:
-    days = [d for other in among if (d := other.forecast.earliest) is not None]
-    return bool(days) and each.forecast.earliest == min(days)
+    days = [d for other in among if (d := other.forecast.start) is not None]
+    return bool(days) and each.forecast.start == min(days)
 
 
 def _product(each: PatientSeries, among: Sequence[PatientSeries]) -> bool:
