@@ -1,14 +1,18 @@
 """The engine's one entrance: facts, a schedule and a day in; items, each with its why, out."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from carnet.calendar.evaluation import Course, evaluate
 from carnet.calendar.facts import Administration, Person, SetAside, Written, examine
 from carnet.calendar.forecasting import SeriesStatus, forecast
 from carnet.calendar.groups import GroupForecast, blend
-from carnet.calendar.schedule import Antigen, Association, Schedule, Series
+from carnet.calendar.interest import interest
+from carnet.calendar.schedule import Antigen, Association, Schedule, Series, VaccineGroup
 from carnet.calendar.selection import PatientSeries, best, relevant
+
+REMEMBERED = 1 << 15  # forecasts, of a few kilobytes each
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,62 @@ class Assessment:
     aside: tuple[SetAside, ...]
 
 
+class Engine:
+    """One schedule, made ready to be asked. It remembers forecasts, which changes no answer."""
+
+    def __init__(self, schedule: Schedule, remembered: int = REMEMBERED) -> None:
+        """Make ready `schedule`; at most `remembered` forecasts of vaccine groups are kept."""
+        self.schedule = schedule
+        self._interests = {each.name: interest(schedule, each) for each in schedule.groups}
+        self._asked = lru_cache(maxsize=remembered)(self._forecast)
+
+    def assess(
+        self,
+        person: Person,
+        history: Iterable[Written],
+        as_of: int,
+        only: Iterable[str] | None = None,
+    ) -> Assessment:
+        """Evaluate a history and forecast every vaccine group.
+
+        Args:
+            person: what is known of the person.
+            history: the doses as written, in any order; what cannot be used is set aside.
+            as_of: the day of the assessment, as a day number.
+            only: names of vaccine groups; all without it.
+        """
+        doses, aside = examine(person.born_on, history, as_of, self.schedule.vaccines)
+        wanted = None if only is None else set(only)
+        found: list[GroupForecast] = []
+        for group in self.schedule.groups:
+            if wanted is None or group.name in wanted:
+                of = self._interests[group.name]
+                relevant_doses = tuple(dose for dose in doses if dose.cvx in of.vaccines)
+                like = person
+                if person.observations:
+                    seen = tuple(o for o in person.observations if o.code in of.observations)
+                    like = replace(person, observations=seen)
+                found.extend(self._asked(group, like, relevant_doses, as_of))
+        return Assessment(tuple(found), aside)
+
+    def _forecast(
+        self, group: VaccineGroup, person: Person, doses: tuple[Administration, ...], as_of: int
+    ) -> tuple[GroupForecast, ...]:
+        antigens = self.schedule.antigens
+        return blend(
+            group,
+            {
+                name: _best(person, doses, self.schedule, antigens[name], as_of)
+                for name in group.antigens
+            },
+        )
+
+
+@lru_cache(maxsize=4)
+def _ready(schedule: Schedule) -> Engine:
+    return Engine(schedule)
+
+
 def assess(
     person: Person,
     history: Iterable[Written],
@@ -26,26 +86,8 @@ def assess(
     as_of: int,
     only: Iterable[str] | None = None,
 ) -> Assessment:
-    """Evaluate a history and forecast every vaccine group of a schedule.
-
-    Args:
-        person: what is known of the person.
-        history: the doses as written, in any order; what cannot be computed with is set aside.
-        schedule: a loaded schedule.
-        as_of: the day of the assessment, as a day number.
-        only: names of vaccine groups; all without it.
-    """
-    doses, aside = examine(person.born_on, history, as_of, schedule.vaccines)
-    wanted = None if only is None else set(only)
-    found: list[GroupForecast] = []
-    for group in schedule.groups:
-        if wanted is None or group.name in wanted:
-            bests = {
-                name: _best(person, doses, schedule, schedule.antigens[name], as_of)
-                for name in group.antigens
-            }
-            found.extend(blend(group, bests))
-    return Assessment(tuple(found), aside)
+    """Assess a person by a schedule; see `Engine.assess`."""
+    return _ready(schedule).assess(person, history, as_of, only)
 
 
 def _counts(association: Association, antigen: str, course: Course, day: int) -> bool:

@@ -8,7 +8,6 @@ from carnet.calendar.evaluation import Course, Status, age_rule
 from carnet.calendar.forecasting import Forecast, SeriesStatus
 from carnet.calendar.schedule import Antigen, Series, SeriesType
 
-
 _OPEN = frozenset({SeriesStatus.NOT_COMPLETE, SeriesStatus.CONTRAINDICATED})
 
 
