@@ -18,13 +18,14 @@ from pathlib import Path
 
 from carnet.calendar.conformance import Case, read_cases
 from carnet.calendar.dates import iso
-from carnet.calendar.engine import assess
+from carnet.calendar.engine import Engine
 from carnet.calendar.facts import Person, Written
 from carnet.calendar.loading import load
 
 SAMPLES = Path(os.environ.get("CARNET_SAMPLES") or Path(__file__).parents[2] / "shared" / "data")
 FOLDER = SAMPLES / "cdsi"
 AS_OF = date(2025, 11, 10).toordinal()
+BORN = date(2020, 2, 29).toordinal()
 
 
 def people(cases: list[Case], number: int) -> Iterator[tuple[Person, tuple[Written, ...]]]:
@@ -51,12 +52,21 @@ def main() -> None:
     with (FOLDER / "cdsi_healthy_v4.45_odd.csv").open(encoding="utf-8-sig", newline="") as file:
         cases = list(read_cases(file, schedule))
     persons = list(people(cases, number))
-    started = time.process_time()
-    forecasts = sum(len(assess(p, history, schedule, AS_OF).groups) for p, history in persons)
-    spent = time.process_time() - started
     doses = sum(len(history) for _, history in persons)
-    print(f"{number} persons, {doses} doses, {forecasts} forecasts in {spent:.2f} s of one core")
-    print(f"persons a second: {number / spent:,.0f}")
+    print(f"{number} persons, {doses} doses, {len(schedule.groups)} vaccine groups; one core")
+    told("nothing remembered", Engine(schedule, remembered=0), persons)
+    told("as they come", Engine(schedule), persons)
+    alike = [(replace(person, born_on=BORN), ()) for person, _ in persons]
+    told("nobody vaccinated, born on one day", Engine(schedule), alike)
+
+
+def told(what: str, engine: Engine, persons: list[tuple[Person, tuple[Written, ...]]]) -> None:
+    """Assess everybody and print how many persons a second that was."""
+    started = time.process_time()
+    for person, history in persons:
+        engine.assess(person, history, AS_OF)
+    spent = time.process_time() - started
+    print(f"{what:36}{len(persons) / spent:>10,.0f} persons/s")
 
 
 if __name__ == "__main__":

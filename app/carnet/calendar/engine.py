@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from carnet.calendar.dates import add
 from carnet.calendar.evaluation import Course, evaluate
 from carnet.calendar.facts import Administration, Person, SetAside, Written, examine
 from carnet.calendar.forecasting import SeriesStatus, forecast
 from carnet.calendar.groups import GroupForecast, blend
 from carnet.calendar.interest import interest
-from carnet.calendar.schedule import Antigen, Association, Schedule, Series, VaccineGroup
+from carnet.calendar.schedule import Antigen, Schedule, Series, VaccineGroup
 from carnet.calendar.selection import PatientSeries, best, relevant
 
 REMEMBERED = 1 << 15  # forecasts, of a few kilobytes each
@@ -90,12 +91,18 @@ def assess(
     return _ready(schedule).assess(person, history, as_of, only)
 
 
-def _counts(association: Association, antigen: str, course: Course, day: int) -> bool:
-    if association.antigen != antigen:
-        return False
-    if association.begin_age is not None and day < course.age(association.begin_age):
-        return False
-    return association.end_age is None or day < course.age(association.end_age)
+def _counted(
+    antigen: str, person: Person, history: Sequence[Administration], schedule: Schedule
+) -> list[Administration]:
+    """The doses that count for an antigen at the age at which they were given (4.2)."""
+    return [
+        dose
+        for dose in history
+        for each in schedule.vaccines[dose.cvx]
+        if each.antigen == antigen
+        and (each.begin_age is None or dose.given_on >= add(person.born_on, each.begin_age))
+        and (each.end_age is None or dose.given_on < add(person.born_on, each.end_age))
+    ]
 
 
 def _best(
@@ -108,26 +115,23 @@ def _best(
     """Evaluate and forecast the relevant series of an antigen, and select the best."""
     found: dict[Series, PatientSeries] = {}
     complete: set[str] = set()
-    # Series that ask whether another group is complete come after those that do not.
-    for series in sorted(antigen.series, key=_asks_for_others):
-        course = Course(series, person, history, frozenset(complete))
-        if not relevant(series, course, as_of):
+    doses = _counted(antigen.name, person, history, schedule)
+    for series in _in_order(antigen):
+        if not relevant(series, person, as_of):
             continue
-        doses = [
-            dose
-            for dose in history
-            if any(
-                _counts(each, antigen.name, course, dose.given_on)
-                for each in schedule.vaccines[dose.cvx]
-            )
-        ]
+        course = Course(series, person, history, frozenset(complete))
         evaluate(course, doses, schedule.conflicts)
         result = PatientSeries(series, course, forecast(course, antigen, schedule.conflicts, as_of))
         found[series] = result
         if result.forecast.status is SeriesStatus.COMPLETE:
             complete.add(series.group)
-    in_order = [found[series] for series in antigen.series if series in found]
-    return best(antigen, in_order, as_of)
+    return best([found[series] for series in antigen.series if series in found], as_of)
+
+
+@lru_cache(maxsize=1024)
+def _in_order(antigen: Antigen) -> tuple[Series, ...]:
+    """Series that ask whether another group is complete come after those that do not."""
+    return tuple(sorted(antigen.series, key=_asks_for_others))
 
 
 def _asks_for_others(series: Series) -> bool:

@@ -131,6 +131,8 @@ def evaluate(
         conflicts: the schedule's live virus conflicts.
         invalid: ranks of doses known to be not valid, whose conflicts last the full interval.
     """
+    if not doses:
+        return
     from carnet.calendar.skips import skips
 
     for dose in doses:

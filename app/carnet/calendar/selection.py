@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from carnet.calendar.dates import FIRST, LAST, Period, add
 from carnet.calendar.evaluation import Course, Status, age_rule
+from carnet.calendar.facts import Person
 from carnet.calendar.forecasting import Forecast, SeriesStatus
-from carnet.calendar.schedule import Antigen, Series, SeriesType
+from carnet.calendar.schedule import Series, SeriesType
 
 _OPEN = frozenset({SeriesStatus.NOT_COMPLETE, SeriesStatus.CONTRAINDICATED})
 
@@ -65,9 +66,10 @@ class PatientSeries:
         return self.series.product_path and all(e.status is Status.VALID for e in held)
 
 
-def relevant(series: Series, course: Course, as_of: int) -> bool:
+def relevant(series: Series, person: Person, as_of: int) -> bool:
     """Tell whether a series concerns a person on a day: sex, indication and validity (5.1)."""
-    person = course.person
+    if series.type is SeriesType.RISK and not person.observations:
+        return False
     if series.genders and person.gender not in series.genders:
         return False
     if not series.validity.covers(as_of):
@@ -76,12 +78,12 @@ def relevant(series: Series, course: Course, as_of: int) -> bool:
         return True
     codes = {each.code for each in person.observations}
     return any(
-        each.code in codes and _within(course, as_of, each.begin_age, each.end_age)
+        each.code in codes and _within(person, as_of, each.begin_age, each.end_age)
         for each in series.indications
     )
 
 
-def best(antigen: Antigen, candidates: Sequence[PatientSeries], as_of: int) -> list[PatientSeries]:
+def best(candidates: Sequence[PatientSeries], as_of: int) -> list[PatientSeries]:
     """Return the best series of an antigen: at most one per series group (8.8)."""
     chosen: dict[str, PatientSeries] = {}
     for group in dict.fromkeys(each.series.group for each in candidates):
@@ -160,12 +162,12 @@ def _old_enough(each: PatientSeries, as_of: int) -> bool:
 def _startable(each: PatientSeries, as_of: int) -> bool:
     valid = each.course.valid
     start = min((dose.given_on for dose in valid), default=as_of)
-    return _within(each.course, start, None, each.series.max_age_to_start)
+    return _within(each.course.person, start, None, each.series.max_age_to_start)
 
 
-def _within(course: Course, day: int, begin: Period | None, end: Period | None) -> bool:
-    first = FIRST if begin is None else course.age(begin)
-    last = LAST if end is None else course.age(end)
+def _within(person: Person, day: int, begin: Period | None, end: Period | None) -> bool:
+    first = FIRST if begin is None else add(person.born_on, begin)
+    last = LAST if end is None else add(person.born_on, end)
     return first <= day < last
 
 
