@@ -25,7 +25,6 @@ from carnet.calendar.loading import load
 SAMPLES = Path(os.environ.get("CARNET_SAMPLES") or Path(__file__).parents[2] / "shared" / "data")
 FOLDER = SAMPLES / "cdsi"
 AS_OF = date(2025, 11, 10).toordinal()
-BORN = date(2020, 2, 29).toordinal()
 
 
 def people(cases: list[Case], number: int) -> Iterator[tuple[Person, tuple[Written, ...]]]:
@@ -36,6 +35,20 @@ def people(cases: list[Case], number: int) -> Iterator[tuple[Person, tuple[Writt
         history = tuple(
             replace(dose, given_on=iso(date.fromisoformat(dose.given_on).toordinal() - back))
             for dose in case.history
+        )
+        yield replace(case.person, born_on=case.person.born_on - back), history
+
+
+def people_by_year(cases: list[Case], number: int) -> Iterator[tuple[Person, tuple[Written, ...]]]:
+    """The same as if only those born on 1 January were asked; no two histories are alike."""
+    for n in range(number):
+        case = cases[n % len(cases)]
+        born = date.fromordinal(case.person.born_on)
+        back = case.person.born_on - date(born.year, 1, 1).toordinal()
+        given = [date.fromisoformat(dose.given_on).toordinal() for dose in case.history]
+        history = tuple(
+            replace(dose, given_on=iso(day - back - n // len(cases)))
+            for dose, day in zip(case.history, given, strict=True)
         )
         yield replace(case.person, born_on=case.person.born_on - back), history
 
@@ -56,8 +69,8 @@ def main() -> None:
     print(f"{number} persons, {doses} doses, {len(schedule.groups)} vaccine groups; one core")
     told("nothing remembered", Engine(schedule, remembered=0), persons)
     told("as they come", Engine(schedule), persons)
-    alike = [(replace(person, born_on=BORN), ()) for person, _ in persons]
-    told("nobody vaccinated, born on one day", Engine(schedule), alike)
+    by_birth = sorted(people_by_year(cases, number), key=lambda one: one[0].born_on)
+    told("by day of birth, 1 in 365", Engine(schedule), by_birth)
 
 
 def told(what: str, engine: Engine, persons: list[tuple[Person, tuple[Written, ...]]]) -> None:

@@ -17,6 +17,6 @@ def test_every_figure_is_there(samples: Path) -> None:
     assert [what for what, _ in figures] == [
         "nothing remembered",
         "as they come",
-        "nobody vaccinated, born on one day",
+        "by day of birth, 1 in 365",
     ]
     assert all(int(figure.replace(",", "")) > 0 for _, figure in figures)

@@ -11,7 +11,7 @@ from carnet.calendar.forecasting import SeriesStatus, forecast
 from carnet.calendar.groups import GroupForecast, blend
 from carnet.calendar.interest import interest
 from carnet.calendar.schedule import Antigen, Schedule, Series, VaccineGroup
-from carnet.calendar.selection import PatientSeries, best, relevant
+from carnet.calendar.selection import PatientSeries, best, relevant, worth_asking
 
 REMEMBERED = 1 << 15  # forecasts, of a few kilobytes each
 
@@ -116,9 +116,8 @@ def _best(
     found: dict[Series, PatientSeries] = {}
     complete: set[str] = set()
     doses = _counted(antigen.name, person, history, schedule)
-    for series in _in_order(antigen):
-        if not relevant(series, person, as_of):
-            continue
+    concerned = [series for series in _in_order(antigen) if relevant(series, person, as_of)]
+    for series in worth_asking(concerned, person, as_of, vaccinated=bool(doses)):
         course = Course(series, person, history, frozenset(complete))
         evaluate(course, doses, schedule.conflicts)
         result = PatientSeries(series, course, forecast(course, antigen, schedule.conflicts, as_of))

@@ -83,6 +83,19 @@ def relevant(series: Series, person: Person, as_of: int) -> bool:
     )
 
 
+def worth_asking(
+    series: Sequence[Series], person: Person, as_of: int, *, vaccinated: bool
+) -> list[Series]:
+    """Leave out series that cannot be prioritized: without a dose, the default goes first (8.2)."""
+    if vaccinated or any(each.type is not SeriesType.STANDARD for each in series):
+        return list(series)
+    defaults: dict[str, Series] = {}
+    for each in series:
+        if each.default and _within(person, as_of, each.min_age_to_start, None):
+            defaults.setdefault(each.group, each)
+    return [each for each in series if defaults.get(each.group, each) is each]
+
+
 def best(candidates: Sequence[PatientSeries], as_of: int) -> list[PatientSeries]:
     """Return the best series of an antigen: at most one per series group (8.8)."""
     chosen: dict[str, PatientSeries] = {}
