@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from carnet.calendar.course import Course
 from carnet.calendar.dates import add
-from carnet.calendar.evaluation import Course, evaluate
+from carnet.calendar.evaluation import evaluate
 from carnet.calendar.facts import Administration, Person, SetAside, Written, examine
 from carnet.calendar.forecasting import SeriesStatus, forecast
 from carnet.calendar.groups import GroupForecast, blend

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from carnet.calendar.course import Cause, Course, age_rule, reference
 from carnet.calendar.dates import add
-from carnet.calendar.evaluation import Cause, Course, age_rule, reference
 from carnet.calendar.facts import Person
 from carnet.calendar.schedule import Antigen, Conflict, Contraindication, Dose, Vaccine
 from carnet.calendar.skips import skips

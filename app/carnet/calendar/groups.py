@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from carnet.calendar.evaluation import Cause, Evaluated, Status
+from carnet.calendar.course import Cause, Evaluated, Status
 from carnet.calendar.facts import Administration
 from carnet.calendar.forecasting import SeriesStatus
 from carnet.calendar.schedule import SeriesType, VaccineGroup

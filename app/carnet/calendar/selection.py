@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from carnet.calendar.course import Course, Status, age_rule
 from carnet.calendar.dates import FIRST, LAST, Period, add
-from carnet.calendar.evaluation import Course, Status, age_rule
 from carnet.calendar.facts import Person
 from carnet.calendar.forecasting import Forecast, SeriesStatus
 from carnet.calendar.schedule import Series, SeriesType

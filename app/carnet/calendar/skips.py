@@ -1,7 +1,7 @@
 """Conditional skip: when a target dose is not needed (CDSi 6.2 and 7.1)."""
 
+from carnet.calendar.course import Course
 from carnet.calendar.dates import add
-from carnet.calendar.evaluation import Course
 from carnet.calendar.schedule import Condition, ConditionSet, Dose
 
 
