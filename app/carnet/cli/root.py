@@ -29,6 +29,7 @@ COMMANDS = {
     "statistics": "carnet.cli.statistics:statistics",
     "sweep": "carnet.cli.sweep:sweep",
     "terminology": "carnet.cli.terminology:terminology",
+    "calendar": "carnet.cli.calendar:calendar",
 }
 """Where each command lives, in the order of ``carnet --help``."""
 
