@@ -16,6 +16,7 @@ from carnet.notifications.delivering import JOBS
 from carnet.store.idempotency import forget_old_keys
 from carnet.store.jobs import Handler, Worker
 from carnet.store.sweeping import Sweeper
+from carnet.store.tasks import end
 
 INTERVAL = 900  # seconds, give or take a fifth, so that many servers do not sweep at once
 SOON = 1  # seconds until the next call where one call was not enough
@@ -37,9 +38,7 @@ async def upkeep(opened: Workspace, interval: float = INTERVAL) -> AsyncIterator
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
 
 async def _work(opened: Workspace, kinds: Mapping[str, Handler]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
@@ -33,6 +33,7 @@ from carnet.http.services import TOKEN_LIMIT, Services, new_correlation_id
 from carnet.http.websocket import WebSocket
 from carnet.people.actor import Actor, Anonymous
 from carnet.store.outages import is_outage
+from carnet.store.tasks import end
 from carnet_graphql.masking import log_failure, mask_all
 from carnet_graphql.subscriptions.group import Member
 from carnet_graphql.subscriptions.hub import Hub
@@ -79,11 +80,7 @@ class Sockets:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with suppress(asyncio.CancelledError):
-                    await task
+            await end(*tasks)
 
     async def _ping(self) -> None:
         """Ping every socket once in an interval, spread over it, and drop the silent."""

@@ -22,6 +22,7 @@ from sqlalchemy.exc import ArgumentError
 from carnet.errors import UserMistake
 from carnet.settings import Settings
 from carnet.store.database import APP_ROLE, asyncpg_url
+from carnet.store.tasks import end
 
 CHANNEL = "carnet"  # one for the whole deployment
 CLOSING = 0.3  # seconds that a link gets to close politely
@@ -220,15 +221,3 @@ class Link(Broadcast):
                 async with asyncio.timeout(CLOSING):
                     await self._opened.aclose()
             await end(getattr(self, "_listener_task", None))
-
-
-async def end(*tasks: asyncio.Task[None] | None) -> None:
-    """Cancel tasks, and wait until they have ended, whatever with."""
-    waiting = {task for task in tasks if task is not None}
-    while waiting:
-        for task in waiting:
-            task.cancel()  # again, if a library swallowed it
-        done, waiting = await asyncio.wait(waiting, timeout=CLOSING)
-        for task in done:
-            if not task.cancelled():
-                task.exception()  # else asyncio reports that nobody asked

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from carnet.errors import ValidationFailed
 from carnet.store.database import Database, Work
 from carnet.store.tables import ClockOffset
+from carnet.store.tasks import end
 
 REFRESH_INTERVAL = 1.0  # seconds
 FURTHEST = timedelta(days=365 * 100)  # sandboxes play a life, and dates must stay dates
@@ -52,9 +53,7 @@ class SandboxClock:
         try:
             yield
         finally:
-            follower.cancel()
-            with suppress(asyncio.CancelledError):
-                await follower
+            await end(follower)
 
     async def _follow(self, database: Database) -> None:
         while True:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +22,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from carnet.store.database import Database, Work
 from carnet.store.tables import Job
+from carnet.store.tasks import end
 
 LEASE = timedelta(seconds=60)  # renewed every third of it
 BACKOFF = timedelta(seconds=10)  # doubled with each attempt
@@ -189,9 +189,7 @@ class Worker:
         else:
             await self._finish(taken, again_at)
         finally:
-            renewing.cancel()
-            with suppress(asyncio.CancelledError):
-                await renewing
+            await end(renewing)
 
     async def _renew(self, taken: _Taken) -> None:
         while True:

@@ -12,12 +12,13 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 from uuid import UUID
 
 from carnet.store import events
 from carnet.store.database import Database, Work
+from carnet.store.tasks import end
 
 FLOOR = 0.5  # seconds between two looks at all tails
 KEPT = 1000  # rows that wait in a tail for a slow follower, who reads by itself beyond
@@ -171,10 +172,10 @@ class Tails:
 
     def grown(self, ends: Mapping[UUID, int]) -> None:
         """Take word that streams have grown; what is known already costs nothing."""
-        for wake_id, end in ends.items():
+        for wake_id, size in ends.items():
             tail = self._tails.get(wake_id)
-            if tail is not None and end > tail.known:
-                tail.known = end
+            if tail is not None and size > tail.known:
+                tail.known = size
                 self._mark(wake_id)
 
     def look_at_all(self) -> None:
@@ -189,11 +190,7 @@ class Tails:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with suppress(asyncio.CancelledError):
-                    await task
+            await end(*tasks)
 
     def _mark(self, wake_id: UUID) -> None:
         self._dirty.add(wake_id)

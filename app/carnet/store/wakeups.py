@@ -19,7 +19,8 @@ from random import uniform
 from struct import Struct
 from uuid import UUID
 
-from carnet.store.brokers import Link, end, scheme_of
+from carnet.store.brokers import Link, scheme_of
+from carnet.store.tasks import end
 
 TOGETHER = 0.005  # seconds between two messages: commits in between go into one
 HELLO = 0.05  # seconds between heartbeats until the first of them has come back

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -38,6 +38,7 @@ from carnet.store.database import Database
 from carnet.store.events import Bounds, ensure_streams
 from carnet.store.outages import is_outage
 from carnet.store.tails import EVENT_LOG, Tails
+from carnet.store.tasks import end
 from carnet_graphql.assembly import CarnetSchema
 from carnet_graphql.context import Context
 from carnet_graphql.masking import mask_all
@@ -96,9 +97,7 @@ class Hub:
             async with self.tails.running():
                 yield
         finally:
-            ticking.cancel()
-            with suppress(asyncio.CancelledError):
-                await ticking
+            await end(ticking)
             for group in list(self._groups.values()):
                 group.stop()
 
