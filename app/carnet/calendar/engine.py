@@ -103,6 +103,7 @@ def _counted(
         if each.antigen == antigen
         and (each.begin_age is None or dose.given_on >= add(person.born_on, each.begin_age))
         and (each.end_age is None or dose.given_on < add(person.born_on, each.end_age))
+        and each.given.covers(dose.given_on)
     ]
 
 

@@ -211,11 +211,12 @@ class Antigen:
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """An antigen that a vaccine counts for, between two ages."""
+    """An antigen that a vaccine counts for, between two ages and on certain days."""
 
     antigen: str
     begin_age: Period | None = None
     end_age: Period | None = None
+    given: Validity = Validity()
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,7 @@ def _scorable(candidates: Sequence[PatientSeries], as_of: int) -> list[PatientSe
         elif kind is SeriesType.STANDARD and each.course.valid:
             wanted = _startable(each, as_of)
         elif kind is SeriesType.STANDARD:
-            wanted = not started and not default
+            wanted = not started and not default and _startable(each, as_of)
         else:
             wanted = each.complete
         if wanted:
