@@ -30,6 +30,7 @@ def process(code: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
     running = subprocess.Popen(
         [sys.executable, "-c", f"{start}folder = Path({str(folder)!r})\n{code}"],
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,  # so that a line that was not expected says what went wrong
         text=True,
         start_new_session=True,
     )

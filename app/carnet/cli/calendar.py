@@ -23,7 +23,7 @@ Example:
 
 @click.group()
 def calendar() -> None:
-    """Check schedules of prevention and the engine that applies them."""
+    """Check and load schedules of prevention."""
 
 
 @calendar.command(epilog=EXAMPLE)
