@@ -26,7 +26,11 @@ FAST = {"fsync": "off"}
 @contextmanager
 def process(code: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Run Python code in a process group of its own, as a shell does; ``folder`` is known to it."""
-    start = "from pathlib import Path\nfrom carnet.store.embedded import EmbeddedPostgres, hold\n"
+    start = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in the background
+        "from pathlib import Path\nfrom carnet.store.embedded import EmbeddedPostgres, hold\n"
+    )
     running = subprocess.Popen(
         [sys.executable, "-c", f"{start}folder = Path({str(folder)!r})\n{code}"],
         stdout=subprocess.PIPE,
