@@ -70,6 +70,8 @@ class JournalAction(StrEnum):
     BEGIN_MESSAGING = "BEGIN_MESSAGING"  # an account; a former one ends
     CHANGE_MESSAGING_KEYS = "CHANGE_MESSAGING_KEYS"
     READ_RECOVERY_BACKUP = "READ_RECOVERY_BACKUP"
+    READ_CALENDAR = "READ_CALENDAR"
+    CHANGE_CALENDAR = "CHANGE_CALENDAR"  # details: what
 
 
 class ObjectKind(StrEnum):
@@ -85,6 +87,9 @@ class ObjectKind(StrEnum):
     DELEGATION = "DELEGATION"
     EXPORT = "EXPORT"
     MESSAGING_ACCOUNT = "MESSAGING_ACCOUNT"
+    APPOINTMENT = "APPOINTMENT"
+    PREVENTION_STATEMENT = "PREVENTION_STATEMENT"  # an act, a fact or a pregnancy
+    CALENDAR_FEED = "CALENDAR_FEED"
 
 
 @dataclass(frozen=True, slots=True)

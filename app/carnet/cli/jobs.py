@@ -13,6 +13,7 @@ import carnet.documents.deletion
 import carnet.exports.deletion
 import carnet.intake.deletion
 import carnet.messaging.deletion
+import carnet.prevention.deletion
 import carnet.records.deletion
 from carnet.access import delays as delayed
 from carnet.access import sealing, technical, volume
@@ -21,6 +22,7 @@ from carnet.documents import announcements, delays
 from carnet.exports import jobs as exports
 from carnet.messaging import message_actions, pairing
 from carnet.notifications import delivering
+from carnet.prevention import reminders
 from carnet.records import transitions
 from carnet.records.transitions import Eraser
 from carnet.statistics import folding
@@ -32,6 +34,7 @@ ERASERS: tuple[Eraser, ...] = (
     carnet.messaging.deletion.erase,
     carnet.intake.deletion.erase,
     carnet.exports.deletion.erase,
+    carnet.prevention.deletion.erase,
     carnet.records.deletion.erase,  # before documents, which its rows refer to
     carnet.documents.deletion.erase,
 )
@@ -48,6 +51,7 @@ RECURRING = (
     delivering.FORGET_JOB,
     message_actions.EXPIRE_JOB,
     pairing.FORGET_JOB,
+    reminders.JOB,
 )
 """Jobs that are always in the queue; see `recurring` for those that some servers have."""
 
@@ -66,6 +70,7 @@ def handlers(opened: Workspace) -> dict[str, Handler]:
         events.PRUNE_JOB: events.prune,
         message_actions.EXPIRE_JOB: message_actions.expire,
         pairing.FORGET_JOB: pairing.forget,
+        reminders.JOB: reminders.run,
         **exports.handlers(opened.blobs, opened.signer.public_key),
         transitions.JOB: _transitions,
         announcements.JOB: _announcements,

@@ -41,6 +41,9 @@ class NotificationKind(StrEnum):
     ROOT_CHANGED = "ROOT_CHANGED"  # the key that speaks for all their devices, now or in three days
     ACCOUNT_REPLACED = "ACCOUNT_REPLACED"  # their messaging account, by a new one
     BACKUP_FETCHED = "BACKUP_FETCHED"  # what their recovery code opens
+    PREVENTION_DUE = "PREVENTION_DUE"  # something of the calendar is due, or soon overdue
+    PREVENTION_CHANGED = "PREVENTION_CHANGED"  # by a new version of the schedule
+    APPOINTMENT_SOON = "APPOINTMENT_SOON"
     VOLUME_ALARM = "VOLUME_ALARM"  # to operators
 
 

@@ -105,6 +105,20 @@ _NOTIFICATIONS: dict[Locale, dict[NotificationKind, Text]] = {
             "La sauvegarde qui sert à retrouver votre messagerie a été demandée. Si ce n’est pas"
             " vous, connectez-vous sans attendre et changez votre mot de passe.",
         ),
+        K.PREVENTION_DUE: Text(
+            "Un rendez-vous de prévention approche",
+            "Quelque chose est à faire dans votre calendrier de prévention. Connectez-vous pour"
+            " le voir.",
+        ),
+        K.PREVENTION_CHANGED: Text(
+            "Votre calendrier de prévention a changé",
+            "Les recommandations ont changé. Connectez-vous pour voir ce que cela change dans"
+            " votre calendrier.",
+        ),
+        K.APPOINTMENT_SOON: Text(
+            "Un rappel de votre calendrier",
+            "Vous avez demandé un rappel. Connectez-vous pour le voir.",
+        ),
         K.VOLUME_ALARM: Text(
             "Une alerte attend les exploitants",
             "Une alerte vous attend. Connectez-vous pour l’examiner.",
@@ -185,6 +199,18 @@ _NOTIFICATIONS: dict[Locale, dict[NotificationKind, Text]] = {
             "Your recovery backup was fetched",
             "The backup that your messages are recovered with was fetched. If it was not you, sign"
             " in at once and change your password.",
+        ),
+        K.PREVENTION_DUE: Text(
+            "Something of prevention is due",
+            "Something is to be done in your prevention calendar. Sign in to see it.",
+        ),
+        K.PREVENTION_CHANGED: Text(
+            "Your prevention calendar has changed",
+            "The recommendations have changed. Sign in to see what that changes for you.",
+        ),
+        K.APPOINTMENT_SOON: Text(
+            "A reminder of your calendar",
+            "You asked to be reminded. Sign in to see of what.",
         ),
         K.VOLUME_ALARM: Text(
             "An alarm awaits the operators",

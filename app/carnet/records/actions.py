@@ -26,6 +26,7 @@ from carnet.people.tables import Person
 from carnet.records.doses import DoseFact, record_doses, retract_reports
 from carnet.records.facts import EntryFact, insert_entries
 from carnet.records.lifecycle import opened
+from carnet.records.looks import look_again
 from carnet.records.queries import entries_visible_to, immunizations_visible_to, visible_to
 from carnet.records.rules import FED, may_change
 from carnet.records.sections import LABEL_LIMIT, EntryDraft
@@ -227,6 +228,7 @@ async def correct_entry(
     entry.version += 1
     entry.updated_at = work.now
     await work.session.flush()
+    await look_again(work, [entry.record_id])
     await granted.journal(JournalAction.CORRECT_ENTRY, ObjectKind.PROFILE_ENTRY, entry.id)
     return entry
 
@@ -238,6 +240,7 @@ async def remove_entry(actor: Actor, work: Work, entry_id: UUID) -> None:
     entry.removed_at = work.now
     entry.updated_at = work.now
     await work.session.flush()
+    await look_again(work, [entry.record_id])
     await granted.journal(JournalAction.REMOVE_ENTRY, ObjectKind.PROFILE_ENTRY, entry.id)
 
 

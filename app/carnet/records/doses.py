@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import delete, insert, select
 
 from carnet.certificates.certificate import Scheme
+from carnet.records.looks import look_again
 from carnet.records.rules import Author, Dose, may_change, same_dose, sharper
 from carnet.records.tables import Immunization, ImmunizationSource, StatedBy
 from carnet.store.database import Work
@@ -280,3 +281,5 @@ async def _store(
     for sources in changed.values():
         work.session.add_all(sources)
     await work.session.flush()
+    if changed:
+        await look_again(work, [record_id])

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from carnet.records.looks import look_again
 from carnet.records.sections import EntryDraft
 from carnet.records.tables import NothingToDeclare, ProfileEntry, Section, StatedBy
 from carnet.store.database import Work
@@ -71,6 +72,7 @@ async def insert_entries(work: Work, facts: Sequence[EntryFact]) -> None:
             NothingToDeclare.record_id == record_id, NothingToDeclare.section.in_(sections)
         )
         await work.session.execute(ended)
+    await look_again(work, {fact.record_id for fact in facts})
 
 
 async def replace_entries(work: Work, facts: Sequence[EntryFact]) -> None:
@@ -109,6 +111,7 @@ async def replace_entries(work: Work, facts: Sequence[EntryFact]) -> None:
         .values(version=table.c.version + 1, updated_at=work.now, removed_at=None)
     )
     await work.session.execute(changed, rows)
+    await look_again(work, {fact.record_id for fact in facts})
 
 
 async def retract_entries(work: Work, document_ids: Collection[UUID]) -> None:
@@ -117,8 +120,9 @@ async def retract_entries(work: Work, document_ids: Collection[UUID]) -> None:
         update(ProfileEntry)
         .where(ProfileEntry.source_document_id.in_(document_ids), ProfileEntry.removed_at.is_(None))
         .values(removed_at=work.now, updated_at=work.now)
+        .returning(ProfileEntry.record_id)
     )
-    await work.session.execute(removed)
+    await look_again(work, set(await work.session.scalars(removed)))
 
 
 async def note_nothing(

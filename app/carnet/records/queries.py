@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -37,6 +38,8 @@ from carnet.records.tables import (
 )
 from carnet.store.database import Work
 from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate, paginate_many
+
+Fact = TypeVar("Fact", Immunization, ProfileEntry)
 
 
 def visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
@@ -276,6 +279,66 @@ async def immunization_counts(
     """Return how many doses the actor sees in each record."""
     statement = select(Immunization).where(immunizations_visible_to(actor, work.now))
     return await count_many(work, statement, parent=Immunization.record_id, parents=record_ids)
+
+
+async def doses_of(
+    actor: Actor, work: Work, record_ids: Collection[UUID]
+) -> dict[UUID, list[Immunization]]:
+    """Return all doses of each record, as the actor sees them, the oldest first."""
+    statement = (
+        select(Immunization)
+        .where(Immunization.record_id.in_(record_ids), immunizations_visible_to(actor, work.now))
+        .order_by(Immunization.sort_on, Immunization.id)
+    )
+    rows = list(await work.session.scalars(statement))
+    secret = await _with_secrets(actor, work, Immunization.record_id.in_(record_ids))
+    await _keep_secrets(actor, work, {row.id: row for row in rows if row.id in secret})
+    return _by_record(rows)
+
+
+async def entries_of(
+    actor: Actor, work: Work, record_ids: Collection[UUID], sections: Collection[Section]
+) -> dict[UUID, list[ProfileEntry]]:
+    """Return all entries of some sections of each record that the actor sees."""
+    statement = select(ProfileEntry).where(
+        ProfileEntry.record_id.in_(record_ids),
+        ProfileEntry.section.in_(sections),
+        entries_visible_to(actor, work.now),
+    )
+    return _by_record(list(await work.session.scalars(statement.order_by(ProfileEntry.id))))
+
+
+async def doses_told(work: Work, record_ids: Collection[UUID]) -> dict[UUID, list[Immunization]]:
+    """Return all doses of each record of which its holder may know."""
+    told = ImmunizationSource.hidden_from_holder_until
+    reported = exists().where(
+        ImmunizationSource.immunization_id == Immunization.id,
+        or_(told.is_(None), told <= work.now),
+    )
+    statement = select(Immunization).where(Immunization.record_id.in_(record_ids), reported)
+    rows = await work.session.scalars(statement.order_by(Immunization.sort_on, Immunization.id))
+    return _by_record(list(rows))
+
+
+async def entries_told(
+    work: Work, record_ids: Collection[UUID], sections: Collection[Section]
+) -> dict[UUID, list[ProfileEntry]]:
+    """Return all entries of some sections of each record of which its holder may know."""
+    until = ProfileEntry.hidden_from_holder_until
+    statement = select(ProfileEntry).where(
+        ProfileEntry.record_id.in_(record_ids),
+        ProfileEntry.section.in_(sections),
+        ProfileEntry.removed_at.is_(None),
+        or_(until.is_(None), until <= work.now),
+    )
+    return _by_record(list(await work.session.scalars(statement.order_by(ProfileEntry.id))))
+
+
+def _by_record(rows: Sequence[Fact]) -> dict[UUID, list[Fact]]:
+    found: dict[UUID, list[Fact]] = defaultdict(list)
+    for row in rows:
+        found[row.record_id].append(row)
+    return dict(found)
 
 
 async def sources_of(

@@ -79,6 +79,7 @@ class Record(Base):
             postgresql_where=text("state <> 'DELETED'"),
         ),
         Index("ix_records_person_id", "person_id"),
+        Index("ix_records_calendar_due_at", "calendar_due_at", "id"),
     )
 
     id: Mapped[Id]
@@ -98,6 +99,7 @@ class Record(Base):
     )  # to come back to from SUSPENDED, CLOSED or DELETION_REQUESTED
     due_at: Mapped[datetime | None] = mapped_column(index=True)  # of the next timed transition
     enrolment_code_issue: Mapped[int] = mapped_column(server_default=text("1"))
+    calendar_due_at: Mapped[datetime | None] = mapped_column(server_default=text("now()"))
     created_at: Mapped[datetime]
 
 

@@ -9,6 +9,8 @@ LOINC = "http://loinc.org"
 CIP = "urn:oid:1.2.250.1.213.2.3.3"
 CIS = "urn:oid:1.2.250.1.213.2.3.1"
 NUVA = "http://ivci.org/NUVA"
+CCAM = "urn:oid:1.2.250.1.215.300.1"
+ICD_10_SYSTEMS = frozenset({"http://hl7.org/fhir/sid/icd-10", "http://hl7.org/fhir/sid/icd-10-cm"})
 ICD_11 = "http://id.who.int/icd/release/11/mms"
 NDC = "http://hl7.org/fhir/sid/ndc"
 NTIN = "https://www.gs1.org/gtin"  # a national trade item number is one of GS1's
@@ -27,6 +29,8 @@ PUBLISHED = {
     "EU-NUMBER": EU_NUMBER,
 }
 """The names that the nomenclature NUVA uses, of the systems whose codes are looked up."""
+
+_WRITTEN = {uri: name for name, uri in {**PUBLISHED, "LOINC": LOINC, "CCAM": CCAM}.items()}
 
 _ALIASES = {
     "2.16.840.1.113883.12.292": CVX,
@@ -50,6 +54,7 @@ _ALIASES = {
     "1.3.6.1.4.1.48601.1.1.1": NUVA,
     "http://id.who.int/icd11/mms": ICD_11,
     "2.16.840.1.113883.6.347": ICD_11,
+    "1.2.250.1.215.200.3.4": CCAM,
     "2.16.840.1.113883.6.69": NDC,
     "http://www.gs1.org/gtin": NTIN,
     "1.3.160": NTIN,
@@ -65,6 +70,11 @@ def normalize_system(system: str) -> str:
     if plain[:1].isdigit() and "." in plain and plain.replace(".", "").isdigit():
         return f"urn:oid:{plain}"
     return system.strip()
+
+
+def short_name(system: str) -> str:
+    """Return the name that files use for a code system, or its URI where they have none."""
+    return _WRITTEN.get(normalize_system(system), system)
 
 
 def plain_code(system: str, code: str) -> str:

@@ -14,6 +14,7 @@ import carnet.intake.tables
 import carnet.messaging.tables
 import carnet.notifications.tables
 import carnet.people.tables
+import carnet.prevention.tables
 import carnet.records.tables
 import carnet.statistics.tables
 import carnet.store.tables
