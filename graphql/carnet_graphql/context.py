@@ -30,6 +30,7 @@ from carnet.certificates.trust import TrustList
 from carnet.notifications.channels import Channels
 from carnet.people.actions import Gate
 from carnet.people.actor import Actor
+from carnet.prevention.feeds import FeedSecrets
 from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.cursors import Cursors
@@ -55,6 +56,7 @@ class Context:
     settings: Settings
     signer: Signer
     cursors: Cursors
+    feeds: FeedSecrets = field(repr=False)
     address: str = field(repr=False)
     correlation_id: str
     channels: Channels = field(default_factory=Channels)

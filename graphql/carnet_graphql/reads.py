@@ -31,6 +31,15 @@ from carnet.documents.tables import Document
 from carnet.errors import RightsChanged
 from carnet.people.actor import Actor, Anonymous, Operator, Publisher
 from carnet.people.tables import Person
+from carnet.prevention.queries import RecordCalendar
+from carnet.prevention.tables import (
+    Appointment,
+    CalendarFeed,
+    PregnancyEpisode,
+    PreventionAct,
+    PreventionChange,
+    PreventionFact,
+)
 from carnet.records.tables import (
     Immunization,
     ImmunizationSource,
@@ -55,6 +64,13 @@ KINDS: dict[type, Kind] = {
     Block: (Action.MANAGE_ACCESS, JournalAction.READ_ACCESS, None),
     EmergencyAccess: (Action.MANAGE_ACCESS, JournalAction.READ_ACCESS, None),
     Delegation: (Action.MANAGE_ACCESS, JournalAction.READ_ACCESS, None),
+    RecordCalendar: (Action.READ_PROFILE, JournalAction.READ_CALENDAR, None),
+    Appointment: (Action.READ_PROFILE, JournalAction.READ_CALENDAR, None),
+    CalendarFeed: (Action.READ_PROFILE, JournalAction.READ_CALENDAR, None),
+    PregnancyEpisode: (Action.READ_PROFILE, JournalAction.READ_CALENDAR, None),
+    PreventionAct: (Action.READ_PROFILE, JournalAction.READ_CALENDAR, None),
+    PreventionChange: (Action.READ_PROFILE, JournalAction.READ_CALENDAR, None),
+    PreventionFact: (Action.READ_PROFILE, JournalAction.READ_CALENDAR, None),
     JournalEntry: (Action.READ_JOURNAL, JournalAction.READ_JOURNAL, None),
 }
 """How each row that belongs to a record is decided on and written down. Rows of other tables are
@@ -102,6 +118,10 @@ class Reads:
                 self._delegations.add((found.holder_person_id, found.delegate_person_id))
             case Document():
                 self._note(found, found.id)
+            case RecordCalendar():
+                self._note(found, None)
+                self._observe_all(found.known.doses)
+                self._observe_all(found.known.entries)
             case ProfileEntry():
                 self._note(found, found.source_document_id)
             case _ if type(found) in KINDS:

@@ -30,6 +30,7 @@ from carnet_graphql.exports import RecordExports
 from carnet_graphql.immunizations import Immunization
 from carnet_graphql.journal import RecordJournal
 from carnet_graphql.node import Node, load_node, read_id, register_node
+from carnet_graphql.prevention import RecordPrevention
 from carnet_graphql.profile import (
     AdvanceDirective,
     Allergy,
@@ -136,7 +137,9 @@ class Profile:
 
 
 @strawberry.type(description="A person's health record.")
-class Record(RecordAccessFields, RecordPreview, RecordJournal, RecordExports, Node):
+class Record(
+    RecordAccessFields, RecordPreview, RecordJournal, RecordExports, RecordPrevention, Node
+):
     """See `carnet.records.tables.Record`."""
 
     row: strawberry.Private[tables.Record]

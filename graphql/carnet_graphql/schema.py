@@ -23,6 +23,8 @@ from carnet_graphql.notifications import NotificationMutation
 from carnet_graphql.operators import OperatorMutation, OperatorQuery
 from carnet_graphql.people import PeopleQuery
 from carnet_graphql.people_mutations import PeopleMutation
+from carnet_graphql.prevention import PreventionItem
+from carnet_graphql.prevention_mutations import PreventionMutation
 from carnet_graphql.profile import SECTION_TYPES
 from carnet_graphql.profile_mutations import ProfileMutation
 from carnet_graphql.records import RecordQuery
@@ -48,6 +50,7 @@ class Query(
 class Mutation(
     PeopleMutation,
     ProfileMutation,
+    PreventionMutation,
     DocumentMutation,
     ExportMutation,
     AccessMutation,
@@ -70,6 +73,6 @@ def schema(*, introspection: bool = True) -> CarnetSchema:
         Query,
         Mutation,
         Subscription,
-        types=[*SECTION_TYPES.values()],
+        types=[*SECTION_TYPES.values(), PreventionItem],
         introspection=introspection,
     )

@@ -17,11 +17,14 @@ class Why(NamedTuple):
     place: Place
     facts: tuple[object, ...] = ()
 
+    def told(self) -> str:
+        """Return the facts in words and dates."""
+        return " ".join(iso(f) if isinstance(f, Day) else str(f) for f in self.facts)
+
     def __str__(self) -> str:
         """A line for people: facts, then the rule, then where the schedule writes it."""
-        shown = (iso(f) if isinstance(f, Day) else str(f) for f in self.facts)
         source = f", {self.place.source}" if self.place.source else ""
-        return f"{' '.join(shown)} [{self.rule}; {self.place}{source}]"
+        return f"{self.told()} [{self.rule}; {self.place}{source}]"
 
 
 __all__ = ["Day", "Period", "Why"]

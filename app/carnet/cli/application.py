@@ -18,6 +18,7 @@ from carnet.people.attempts import Attempts, derive_login_key
 from carnet.people.oidc import load_providers
 from carnet.people.passwords import Passwords
 from carnet.people.sessions import authenticate
+from carnet.prevention.feeds import FeedSecrets
 from carnet.settings import Mode
 from carnet.store.brokers import broker_url
 from carnet.store.cursors import Cursors
@@ -44,6 +45,7 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
         gate=Gate(opened.database, passwords, attempts, opened.server_key),
         signer=opened.signer,
         cursors=Cursors(opened.server_key),
+        feeds=FeedSecrets.of(opened.server_key),
         channels=opened.channels,
         trust=TrustList.load(settings.trust_list_file),
     )

@@ -36,6 +36,7 @@ HEADERS = {
 }
 PRODUCTION_HEADERS = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"}
 UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
+SECRET_PATHS = ("/calendar/",)  # their addresses are secrets: they open what they name
 
 access = logging.getLogger("carnet.access")
 
@@ -134,11 +135,19 @@ def is_own_origin(origin: str, host: str) -> bool:
     return bool(separator) and scheme in {"http", "https"} and named == host.lower()
 
 
+def _shown(path: str) -> str:
+    """Return a path for the log; what follows a prefix of secrets is a secret."""
+    for prefix in SECRET_PATHS:
+        if path.startswith(prefix):
+            return prefix + "…"
+    return UNPRINTABLE.sub("?", path)[:200]
+
+
 def _log_access(scope: Scope, status: int, correlation_id: str, seconds: float) -> None:
     """Log one line of JSON: no query string, no address, no user."""
     line = {
         "method": scope["method"],
-        "path": UNPRINTABLE.sub("?", scope["path"])[:200],
+        "path": _shown(scope["path"]),
         "status": status,
         "ms": round(seconds * 1000, 1),
         "correlation": correlation_id,

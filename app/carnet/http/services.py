@@ -14,6 +14,7 @@ from carnet.errors import Unauthenticated
 from carnet.notifications.channels import Channels
 from carnet.people.actions import Gate
 from carnet.people.actor import Actor, Anonymous
+from carnet.prevention.feeds import FeedSecrets
 from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.cursors import Cursors
@@ -45,6 +46,7 @@ class Services:
     gate: Gate
     signer: Signer
     cursors: Cursors
+    feeds: FeedSecrets = field(repr=False)
     channels: Channels = field(default_factory=Channels)
     trust: TrustList = field(default_factory=TrustList, repr=False)
 
@@ -58,6 +60,7 @@ class Services:
             settings=self.settings,
             signer=self.signer,
             cursors=self.cursors,
+            feeds=self.feeds,
             channels=self.channels,
             trust=self.trust,
             address=address,

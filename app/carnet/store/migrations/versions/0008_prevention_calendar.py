@@ -10,8 +10,41 @@ revision = "0008"
 down_revision = "0007"
 
 
+KINDS = (
+    "RECORD_NOTICE",
+    "RECORD_OPENED",
+    "RECORD_DELETION_DUE",
+    "MAJORITY",
+    "RESULT_AWAITS",
+    "CARE_TEAM_JOINED",
+    "CONSENT_ATTESTED",
+    "EMERGENCY_ACCESS",
+    "DELEGATION_ACCEPTED",
+    "DELEGATION_ENDED",
+    "EXPORT_READY",
+    "MESSAGE_AWAITS",
+    "DEVICE_ADDED",
+    "DEVICE_REVOKED",
+    "ROOT_CHANGED",
+    "ACCOUNT_REPLACED",
+    "BACKUP_FETCHED",
+    "PREVENTION_DUE",
+    "PREVENTION_CHANGED",
+    "APPOINTMENT_SOON",
+    "VOLUME_ALARM",
+)
+
+
 def upgrade() -> None:
     """Go up; there is no way down but a backup."""
+    kinds = ", ".join(f"'{kind}'" for kind in KINDS)
+    name = op.f("ck_notifications_notification_kind")
+    op.drop_constraint(name, "notifications", type_="check")
+    # Checked afterwards: rows are not locked while it looks at them.
+    op.create_check_constraint(
+        name, "notifications", f"kind IN ({kinds})", postgresql_not_valid=True
+    )
+    op.execute(f"ALTER TABLE notifications VALIDATE CONSTRAINT {name}")
     op.create_table(
         "schedule_versions",
         sa.Column("digest", sa.Text(), nullable=False),
