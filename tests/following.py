@@ -242,6 +242,7 @@ async def serving(
         graph.gate_of(database),
         graph.SIGNER,
         graph.CURSORS,
+        graph.FEEDS,
     )
     app = create_app(services, [*uploads.ROUTES, *content.ROUTES, *attachments.ROUTES])
     live: Live = app.state.live

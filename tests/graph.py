@@ -10,6 +10,7 @@ from carnet.people.actions import Gate
 from carnet.people.actor import Actor
 from carnet.people.attempts import Attempts
 from carnet.people.passwords import Passwords
+from carnet.prevention.feeds import FeedSecrets
 from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.cursors import Cursors
@@ -22,6 +23,7 @@ from carnet_graphql.schema import schema
 SCHEMA = schema()
 SIGNER = Signer([b"s" * 32])
 CURSORS = Cursors(b"s" * 32)
+FEEDS = FeedSecrets.of(b"s" * 32)
 CHEAP = Parameters(Type.ID, 19, 16, 16, 1, 8, 1)  # argon2id, so that tests are quick
 
 SERVER_KEY = b"s" * 32  # what enrolment codes follow from
@@ -44,6 +46,7 @@ def context_of(
         settings=Settings(),
         signer=SIGNER,
         cursors=CURSORS,
+        feeds=FEEDS,
         address="127.0.0.1",
         correlation_id="test",
         reads=reads or Reads(),

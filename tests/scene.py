@@ -198,6 +198,7 @@ class Scene:
             None,  # type: ignore[arg-type]  # nobody signs in here
             graph.SIGNER,
             graph.CURSORS,
+            graph.FEEDS,
         )
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(create_app(services, ROUTES)),

@@ -215,6 +215,7 @@ def context(database: Database, actor: Actor = OPERATOR) -> Context:
         settings=Settings(),
         signer=None,
         cursors=None,
+        feeds=None,
         address="127.0.0.1",
         correlation_id="c0ffee",
     )

@@ -57,6 +57,7 @@ async def client(database: Database, blobs: BlobStore) -> AsyncIterator[httpx.As
         gate=Gate(database, passwords, Attempts(database, b"k" * 32), graph.SERVER_KEY),
         signer=graph.SIGNER,
         cursors=graph.CURSORS,
+        feeds=graph.FEEDS,
     )
     transport = httpx.ASGITransport(create_app(services, proofs.ROUTES))
     async with httpx.AsyncClient(transport=transport, base_url="http://carnet") as client:
