@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from carnet.calendar.conformance import Outcome, Tally
+    from carnet.cli.workspace import Workspace
 
+LOAD_EXAMPLE = """\
+\b
+Example:
+  carnet calendar check schedules/fr-2027/
+  carnet calendar load schedules/fr-2027/
+  carnet calendar recompute
+"""
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 EXAMPLE = """\
 \b
 Example:
@@ -24,6 +33,84 @@ Example:
 @click.group()
 def calendar() -> None:
     """Check and load schedules of prevention."""
+
+
+@calendar.command(epilog=LOAD_EXAMPLE)
+@click.argument("folder", type=FOLDER, metavar="DIR")
+def check(folder: Path) -> None:
+    """Check a schedule of rules without loading it.
+
+    DIR holds its YAML files; docs/schedules.md explains them.
+    """
+    from carnet.calendar.items import Calendar
+    from carnet.calendar.rule_files import load_rules
+    from carnet.calendar.tree import BrokenSchedule
+    from carnet.cli.printing import printable
+    from carnet.errors import UserMistake
+
+    try:
+        made = Calendar(load_rules(folder))
+    except BrokenSchedule as error:
+        raise UserMistake(printable(str(error))) from error
+    book = made.book
+    click.echo(
+        f"{printable(book.name)} {printable(book.version)}: {len(book.rules)} rules,"
+        f" {len(made.compiled.occurrences)} occurrences, {len(book.acts)} acts,"
+        f" {len(book.facts)} facts."
+    )
+
+
+@calendar.command(epilog=LOAD_EXAMPLE)
+@click.argument("folder", type=FOLDER, metavar="DIR")
+def load(folder: Path) -> None:
+    """Put a schedule of rules in force, whole or not at all.
+
+    Every calendar is computed by it from now on. Running servers then tell holders what it changed
+    for them; `carnet calendar recompute` does so at once.
+    """
+    from carnet.calendar.tree import BrokenSchedule
+    from carnet.cli.console import with_stores
+    from carnet.cli.printing import printable
+    from carnet.errors import UserMistake
+
+    async def act(opened: Workspace) -> tuple[str, bool]:
+        from carnet.prevention import books
+
+        files = books.read_files(folder)
+        async with opened.database.write() as work:
+            _, made, is_new = await books.load(work, files)
+        return f"{made.book.name} {made.book.version}", is_new
+
+    try:
+        name, is_new = with_stores(act)
+    except BrokenSchedule as error:
+        raise UserMistake(printable(str(error))) from error
+    click.echo(f"{printable(name)} is in force" + ("." if is_new else " already."))
+
+
+@calendar.command(epilog=LOAD_EXAMPLE)
+def recompute() -> None:
+    """Compute the calendars of everybody by the schedule in force, and tell what it changed.
+
+    A running server does it by itself. Interrupted, it goes on where it was the next time.
+    """
+    from carnet.cli.console import with_stores
+    from carnet.cli.progress import telling
+
+    async def act(opened: Workspace) -> int:
+        from carnet.prevention.reminders import BATCH, look
+
+        done = 0
+        with telling("Computing") as told:
+            while True:
+                async with opened.database.write() as work:
+                    found = await look(work, BATCH)
+                if not found:
+                    return done
+                done += found
+                told(f"{done} calendars")
+
+    click.echo(f"{with_stores(act)} calendars were computed.")
 
 
 @calendar.command(epilog=EXAMPLE)

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -56,6 +57,7 @@ def read_files(folder: Path) -> dict[str, str]:
     return found
 
 
+@cache
 def shipped_files() -> dict[str, str]:
     """Return the schedule that comes with Carnet."""
     return read_files(SHIPPED / DEFAULT)
@@ -83,8 +85,8 @@ def calendar_of(digest: str, files: Mapping[str, str]) -> Calendar:
 
 async def in_force(work: Work) -> tuple[str, Calendar]:
     """Return the digest of the version in force, and its calendar."""
-    statement = select(ScheduleVersion.digest).order_by(ScheduleVersion.loaded_at.desc()).limit(1)
-    digest = await work.session.scalar(statement)
+    loaded = select(ScheduleVersion.digest).where(ScheduleVersion.is_shipped.is_(False))
+    digest = await work.session.scalar(loaded.order_by(ScheduleVersion.loaded_at.desc()).limit(1))
     if digest is None:
         files = shipped_files()
         digest = digest_of(files)
@@ -118,17 +120,35 @@ async def load(work: Work, files: Mapping[str, str]) -> tuple[str, Calendar, boo
     present, _ = await in_force(work)
     if present == digest:
         return digest, calendar, False
-    row = {
+    statement = insert(ScheduleVersion).values(_row(work, digest, calendar, files))
+    again = {"loaded_at": work.now, "is_shipped": False}
+    await work.session.execute(
+        statement.on_conflict_do_update(index_elements=[ScheduleVersion.digest], set_=again)
+    )
+    return digest, calendar, True
+
+
+async def keep_shipped(work: Work, digest: str, calendar: Calendar) -> None:
+    """Keep the shipped version if it is the one in force, so that a later one can be compared."""
+    files = shipped_files()
+    if digest_of(files) == digest:
+        row = _row(work, digest, calendar, files, is_shipped=True)
+        await work.session.execute(insert(ScheduleVersion).values(row).on_conflict_do_nothing())
+
+
+def _row(
+    work: Work,
+    digest: str,
+    calendar: Calendar,
+    files: Mapping[str, str],
+    *,
+    is_shipped: bool = False,
+) -> dict[str, object]:
+    return {
         "digest": digest,
         "name": calendar.book.name,
         "version": calendar.book.version,
         "files": dict(files),
+        "is_shipped": is_shipped,
         "loaded_at": work.now,
     }
-    statement = insert(ScheduleVersion).values(row)
-    await work.session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[ScheduleVersion.digest], set_={"loaded_at": work.now}
-        )
-    )
-    return digest, calendar, True

@@ -25,7 +25,7 @@ from carnet.calendar.rules import Kind
 from carnet.notifications.actions import Notice, notify_all
 from carnet.notifications.tables import NotificationKind
 from carnet.people.tables import Person
-from carnet.prevention.books import in_force, version
+from carnet.prevention.books import in_force, keep_shipped, version
 from carnet.prevention.history import Known, assess, known_to_holders
 from carnet.prevention.queries import key_of
 from carnet.prevention.tables import (
@@ -72,6 +72,7 @@ async def look(work: Work, limit: int) -> int:
         )
         taken = await _taken(work, other.order_by(Record.id), limit)
     if taken:
+        await keep_shipped(work, digest, calendar)
         await _look_at(work, taken, digest, calendar)
     return len(taken)
 

@@ -220,7 +220,10 @@ class PreventionChange(Base):
 
 
 class ScheduleVersion(Base):
-    """A schedule that was loaded: its files as they are. The newest is the one in force."""
+    """A schedule that was in force: its files as they are.
+
+    In force is the newest that was loaded; without one, what this version of Carnet ships.
+    """
 
     __tablename__ = "schedule_versions"
 
@@ -228,4 +231,5 @@ class ScheduleVersion(Base):
     name: Mapped[str]
     version: Mapped[str]
     files: Mapped[dict[str, str]] = mapped_column(JSONB)  # content by name
+    is_shipped: Mapped[bool]
     loaded_at: Mapped[datetime] = mapped_column(index=True)
