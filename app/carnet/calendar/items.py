@@ -6,22 +6,33 @@ delivery are asked with that day in the place of birth, and of the acts since.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
+from functools import lru_cache
 
 from carnet.calendar.course import Status
 from carnet.calendar.dates import add
 from carnet.calendar.engine import Engine
-from carnet.calendar.facts import Observation, Person, SetAside, Written
+from carnet.calendar.facts import Administration, Observation, Person, SetAside, Written, examine
 from carnet.calendar.forecasting import SeriesStatus
 from carnet.calendar.groups import DoseVerdict, GroupForecast
 from carnet.calendar.rule_series import Compiled, Occurrence, compiled
 from carnet.calendar.rules import PREGNANT, Anchor, Level, Rule, RuleBook
 from carnet.calendar.schedule import SeriesType
+from carnet.calendar.untouched import untouched
 from carnet.calendar.why import Why
 
 LONGEST_PREGNANCY = 310  # days; without a delivery one that began longer ago goes on no more
+
+
+REMEMBERED_DAYS = 512  # of birth: what is asked of those whom nothing touches
+
+
+class _Ask(Enum):
+    """In the place of an item that only the engine can tell."""
+
+    ENGINE = auto()
 
 
 class ItemStatus(StrEnum):
@@ -104,6 +115,13 @@ class Calendar:
         self.book = book
         self.compiled: Compiled = compiled(book)
         self._engine = Engine(self.compiled.schedule)
+        every = self.compiled.occurrences
+        self._born = [o for o in every if o.rule.anchor is Anchor.BIRTH]
+        self._later = [o for o in every if o.rule.anchor is not Anchor.BIRTH]
+        self._deciding = frozenset(
+            fact for rule in book.rules.values() for fact in (*rule.unless, rule.or_fact) if fact
+        )
+        self._of_day = lru_cache(maxsize=REMEMBERED_DAYS)(self._made)
 
     def assess(self, holder: Holder, history: Sequence[Written], as_of: int) -> Prevention:
         """Return what is asked of a person, and what was done of it.
@@ -117,26 +135,76 @@ class Calendar:
         if any(_goes_on(each, as_of) for each in holder.pregnancies):
             known.append(Observation(PREGNANT))
         holder = replace(holder, facts=tuple(known))
-        asked = [o for o in self.compiled.occurrences if _concerns(o, holder, as_of)]
+        held = frozenset(each.code for each in known)
+        doses, _ = examine(holder.born_on, history, as_of, self.compiled.schedule.vaccines)
+        done = frozenset(each.cvx for each in doses)
         items: list[Item] = []
-        aside: tuple[SetAside, ...] = ()
-        for anchor in Anchor:
-            mine = [o for o in asked if o.rule.anchor is anchor]
-            for day, of_day in _anchored(anchor, holder, mine, as_of):
-                person = Person(day, holder.sex, holder.facts)
-                is_birth = anchor is Anchor.BIRTH
-                only = [group for o in of_day for group in o.groups]
-                found = self._engine.assess(person, history, as_of, only)
-                if is_birth:
-                    aside = found.aside
-                by_group: dict[str, list[GroupForecast]] = {}
-                for each in found.groups:
-                    by_group.setdefault(each.group, []).append(each)
-                for occurrence in of_day:
-                    item = self._item(occurrence, by_group, holder, as_of)
-                    if item is not None:
-                        items.append(item if is_birth else replace(item, anchored_on=day))
-        return Prevention(tuple(items), aside)
+        touched: list[Occurrence] = []
+        for occurrence, item in self._untouched(holder.born_on, holder.sex, as_of, held):
+            if occurrence.facts.isdisjoint(held) and not (
+                not occurrence.acts.isdisjoint(done)
+                and _is_touched(occurrence, holder.born_on, doses)
+            ):
+                if isinstance(item, Item):
+                    items.append(item)
+                    continue
+                if item is None:
+                    continue
+            touched.append(occurrence)
+        found = self._engine.assess(
+            Person(holder.born_on, holder.sex, holder.facts), history, as_of, _groups(touched)
+        )
+        items += self._items(touched, found.groups, holder, as_of)
+        for day, asked in _anchored(self._later, holder, held, as_of):
+            person = Person(day, holder.sex, holder.facts)
+            since = self._engine.assess(person, history, as_of, _groups(asked))
+            items += (
+                replace(item, anchored_on=day)
+                for item in self._items(asked, since.groups, holder, as_of)
+            )
+        return Prevention(tuple(items), found.aside)
+
+    def _untouched(
+        self, born_on: int, sex: str, as_of: int, held: frozenset[str]
+    ) -> Sequence[tuple[Occurrence, Item | _Ask | None]]:
+        """Return what is asked of all who were born that day and whom nothing touches.
+
+        Remembered, since people come in the order of their birth dates when all are recomputed.
+        """
+        return self._of_day(born_on, sex, as_of, held & self._deciding)
+
+    def _made(
+        self, born_on: int, sex: str, as_of: int, deciding: frozenset[str]
+    ) -> list[tuple[Occurrence, Item | _Ask | None]]:
+        like = Holder(born_on, sex)
+        made: list[tuple[Occurrence, Item | _Ask | None]] = []
+        for occurrence in _of_this_season(self._born, as_of):
+            if not _concerns(occurrence, like, deciding, as_of):
+                continue
+            try:
+                forecasts = [
+                    untouched(self.compiled.schedule.antigens[name], born_on, as_of)
+                    for name in occurrence.groups
+                ]
+            except NotImplementedError:
+                made.append((occurrence, _Ask.ENGINE))
+                continue
+            parts = {f.group: [f] for f in forecasts if f is not None}
+            made.append((occurrence, self._item(occurrence, parts, like, as_of)))
+        return made
+
+    def _items(
+        self,
+        asked: Sequence[Occurrence],
+        forecasts: Sequence[GroupForecast],
+        holder: Holder,
+        as_of: int,
+    ) -> list[Item]:
+        by_group: dict[str, list[GroupForecast]] = {}
+        for each in forecasts:
+            by_group.setdefault(each.group, []).append(each)
+        made = (self._item(occurrence, by_group, holder, as_of) for occurrence in asked)
+        return [item for item in made if item is not None]
 
     def _item(
         self,
@@ -228,15 +296,34 @@ def _dated(item: Item, pending: Sequence[GroupForecast]) -> Item | None:
     )
 
 
-def _concerns(occurrence: Occurrence, holder: Holder, as_of: int) -> bool:
+def _is_touched(occurrence: Occurrence, born_on: int, doses: Sequence[Administration]) -> bool:
+    """Tell whether an act of the history can change what is asked."""
+    for dose in doses:
+        if dose.cvx in occurrence.after:
+            return True
+        for act, counts in occurrence.counting:
+            if (
+                act == dose.cvx
+                and counts.given.covers(dose.given_on)
+                and (counts.begin_age is None or dose.given_on >= add(born_on, counts.begin_age))
+                and (counts.end_age is None or dose.given_on < add(born_on, counts.end_age))
+            ):
+                return True
+    return False
+
+
+def _groups(asked: Iterable[Occurrence]) -> list[str]:
+    return [group for occurrence in asked for group in occurrence.groups]
+
+
+def _concerns(occurrence: Occurrence, holder: Holder, held: frozenset[str], as_of: int) -> bool:
     """Tell whether a rule is in force for a person like this, before any date is looked at."""
     rule = occurrence.rule
-    facts = {each.code for each in holder.facts}
     if not (rule.validity.covers(as_of) and rule.born_from <= holder.born_on <= rule.born_to):
         return False
-    if rule.sex and rule.sex != holder.sex and rule.or_fact not in facts:
+    if rule.sex and rule.sex != holder.sex and rule.or_fact not in held:
         return False
-    return rule.unless.isdisjoint(facts)
+    return rule.unless.isdisjoint(held)
 
 
 def _goes_on(pregnancy: Pregnancy, as_of: int, after: int = 0) -> bool:
@@ -248,22 +335,23 @@ def _goes_on(pregnancy: Pregnancy, as_of: int, after: int = 0) -> bool:
 
 
 def _anchored(
-    anchor: Anchor, holder: Holder, asked: Sequence[Occurrence], as_of: int
-) -> Iterable[tuple[int, list[Occurrence]]]:
-    """Yield the days from which ages count, with what is asked from each of them."""
-    asked = _of_this_season(asked, as_of)
-    if not asked:
+    later: Sequence[Occurrence], holder: Holder, held: frozenset[str], as_of: int
+) -> Iterator[tuple[int, list[Occurrence]]]:
+    """Yield the days of pregnancies and deliveries, with what is asked from each of them."""
+    if not holder.pregnancies:
         return
-    if anchor is Anchor.BIRTH:
-        yield holder.born_on, list(asked)
+    asked = [o for o in _of_this_season(later, as_of) if _concerns(o, holder, held, as_of)]
     for each in holder.pregnancies:
         ended = each.ended_on
-        if anchor is Anchor.PREGNANCY:
-            going = [o for o in asked if _goes_on(each, as_of, _until(o.rule, ended))]
-            if going:
-                yield each.began_on, going
-        elif each.delivered and ended is not None and ended <= as_of:
-            yield ended, list(asked)
+        going = [
+            o
+            for o in asked
+            if o.rule.anchor is Anchor.PREGNANCY and _goes_on(each, as_of, _until(o.rule, ended))
+        ]
+        if going:
+            yield each.began_on, going
+        if each.delivered and ended is not None and ended <= as_of:
+            yield ended, [o for o in asked if o.rule.anchor is Anchor.DELIVERY]
 
 
 def _until(rule: Rule, ended: int | None) -> int:

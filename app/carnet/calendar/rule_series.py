@@ -31,12 +31,20 @@ _EVERYBODY, _AT_RISK = "1", "2"  # series groups; one whose risk series runs is 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Occurrence:
-    """A rule as it is asked once: at an age, in a season, or as it is. `groups` are its parts'."""
+    """A rule as it is asked once: at an age, in a season, or as it is.
+
+    `groups` are its parts'; `acts` and `facts` are all that can touch it. An act does when it
+    counts for a part by `counting`, or when an interval runs `after` it.
+    """
 
     rule: Rule
     label: str
     season: Season | None
     groups: tuple[str, ...]
+    acts: frozenset[str]
+    facts: frozenset[str]
+    counting: tuple[tuple[str, Association], ...]
+    after: frozenset[str]
 
     @property
     def key(self) -> str:
@@ -58,12 +66,14 @@ class Compiled:
 def compiled(book: RuleBook) -> Compiled:
     """Turn a book of rules into a schedule."""
     occurrences: list[Occurrence] = []
+    touched = {rule.id: (_acts(rule), _facts(rule), _after(rule)) for rule in book.rules.values()}
     antigens: dict[str, Antigen] = {}
     schemes: dict[tuple[str, str], Scheme] = {}
     associations: dict[str, list[Association]] = {code: [] for code in book.acts}
     for rule in book.rules.values():
         for label, years, season in _times(book, rule):
             names = []
+            counting: list[tuple[str, Association]] = []
             for part in rule.parts:
                 name = "#".join(filter(None, (f"{rule.id}/{label}", part.name)))
                 names.append(name)
@@ -72,7 +82,11 @@ def compiled(book: RuleBook) -> Compiled:
                 counts = _counts(rule, part, years, season)
                 for act in part.acts:
                     associations[act].append(replace(counts, antigen=name))
-            occurrences.append(Occurrence(rule, label, season, tuple(names)))
+                    counting.append((act, counts))
+            acts, facts, after = touched[rule.id]
+            occurrences.append(
+                Occurrence(rule, label, season, tuple(names), acts, facts, tuple(counting), after)
+            )
     return Compiled(
         book,
         tuple(occurrences),
@@ -88,6 +102,33 @@ def compiled(book: RuleBook) -> Compiled:
         ),
         schemes,
     )
+
+
+def _acts(rule: Rule) -> frozenset[str]:
+    """Return the acts that count for a rule, or that an interval of it runs from."""
+    return _after(rule).union(act for part in rule.parts for act in part.acts)
+
+
+def _after(rule: Rule) -> frozenset[str]:
+    """Return the acts that an interval of a rule runs from."""
+    intervals = (interval for step in _steps(rule) for interval in step.intervals)
+    return frozenset(act for interval in intervals for act in interval.from_most_recent)
+
+
+def _facts(rule: Rule) -> frozenset[str]:
+    """Return the facts that a rule's dates can follow from."""
+    found = {fact for part in rule.parts for scheme in part.schemes for fact in scheme.if_any}
+    for step in _steps(rule):
+        found |= {i.from_observation for i in step.intervals if i.from_observation is not None}
+    if rule.suspension is not None:
+        found.add(rule.suspension.fact)
+    return frozenset(found)
+
+
+def _steps(rule: Rule) -> Iterator[Step]:
+    for part in rule.parts:
+        for scheme in part.schemes:
+            yield from scheme.steps
 
 
 def _times(book: RuleBook, rule: Rule) -> Iterator[tuple[str, int, Season | None]]:
