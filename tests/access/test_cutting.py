@@ -80,7 +80,15 @@ async def disabled(database: Database) -> int:
 async def served(database: Database, blobs: BlobStore) -> AsyncIterator[httpx.AsyncClient]:
     """Serve the application on a real socket; the client keeps one connection open."""
     services = Services(
-        Settings(), database, blobs, graph.SCHEMA, authenticate, None, graph.SIGNER, graph.CURSORS
+        Settings(),
+        database,
+        blobs,
+        graph.SCHEMA,
+        authenticate,
+        None,
+        graph.SIGNER,
+        graph.CURSORS,
+        graph.FEEDS,
     )
     server = uvicorn.Server(
         uvicorn.Config(create_app(services), port=0, log_level="error", lifespan="off")

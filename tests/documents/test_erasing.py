@@ -12,6 +12,7 @@ import carnet.documents.deletion
 import carnet.exports.deletion
 import carnet.intake.deletion
 import carnet.messaging.deletion
+import carnet.prevention.deletion
 import carnet.records.deletion
 from carnet.access.journal_tables import JournalEntry
 from carnet.access.tables import (
@@ -62,6 +63,7 @@ AREAS: list[Any] = [
     carnet.documents.deletion,
     carnet.exports.deletion,
     carnet.intake.deletion,
+    carnet.prevention.deletion,
 ]
 
 

@@ -194,6 +194,7 @@ async def client(
         None,  # type: ignore[arg-type] # nobody signs in here
         graph.SIGNER,
         graph.CURSORS,
+        graph.FEEDS,
     )
     app = create_app(services, exports.ROUTES)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="none"))

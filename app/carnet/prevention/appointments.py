@@ -17,6 +17,7 @@ from carnet.people.actor import Actor
 from carnet.prevention.queries import appointments_by_ids, calendars
 from carnet.prevention.tables import Appointment
 from carnet.records.actions import author_of, writable
+from carnet.records.looks import tell
 from carnet.store.database import Work
 
 TITLE_LIMIT = 200  # characters
@@ -118,7 +119,7 @@ async def add(actor: Actor, work: Work, record_id: UUID, draft: AppointmentDraft
     row = new_row(actor, work, granted, draft)
     work.session.add(row)
     await work.session.flush()
-    await journal(granted, row.id)
+    await journal(work, granted, row.id)
     return row.id
 
 
@@ -139,8 +140,9 @@ def new_row(
     )
 
 
-async def journal(granted: Granted, *ids: UUID) -> None:
-    """Write that appointments were changed."""
+async def journal(work: Work, granted: Granted, *ids: UUID) -> None:
+    """Write that appointments were changed, and tell who follows the calendar."""
+    tell(work, [granted.record.id])
     what = {"what": "appointment"}
     await granted.journal(JournalAction.CHANGE_CALENDAR, ObjectKind.APPOINTMENT, *ids, details=what)
 
@@ -195,7 +197,7 @@ async def change(
         setattr(row, name, value)
     row.sequence += 1
     await work.session.flush()
-    await journal(granted, row.id)
+    await journal(work, granted, row.id)
     return row.id
 
 
@@ -211,5 +213,5 @@ async def cancel(actor: Actor, work: Work, appointment_id: UUID) -> UUID:
         row.remind_at = None
         row.sequence += 1
         await work.session.flush()
-        await journal(granted, row.id)
+        await journal(work, granted, row.id)
     return row.id

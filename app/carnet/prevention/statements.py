@@ -48,7 +48,7 @@ async def _changed(granted: Granted, work: Work, what: str, *ids: UUID) -> None:
     """Write the entry and have the calendar looked at."""
     kind = ObjectKind.PREVENTION_STATEMENT if ids else None
     await granted.journal(JournalAction.CHANGE_CALENDAR, kind, *ids, details={"what": what})
-    await look_again(work, [granted.record.id])
+    await look_again(work, [granted.record.id], is_told=True)
 
 
 async def _check_room(work: Work, table: type[Statement], record_id: UUID) -> None:

@@ -228,7 +228,7 @@ async def correct_entry(
     entry.version += 1
     entry.updated_at = work.now
     await work.session.flush()
-    await look_again(work, [entry.record_id])
+    await look_again(work, [entry.record_id], is_told=entry.source_document_id is None)
     await granted.journal(JournalAction.CORRECT_ENTRY, ObjectKind.PROFILE_ENTRY, entry.id)
     return entry
 
@@ -240,7 +240,7 @@ async def remove_entry(actor: Actor, work: Work, entry_id: UUID) -> None:
     entry.removed_at = work.now
     entry.updated_at = work.now
     await work.session.flush()
-    await look_again(work, [entry.record_id])
+    await look_again(work, [entry.record_id], is_told=entry.source_document_id is None)
     await granted.journal(JournalAction.REMOVE_ENTRY, ObjectKind.PROFILE_ENTRY, entry.id)
 
 

@@ -282,4 +282,5 @@ async def _store(
         work.session.add_all(sources)
     await work.session.flush()
     if changed:
-        await look_again(work, [record_id])
+        by_hand = any(s.source_document_id is None for each in changed.values() for s in each)
+        await look_again(work, [record_id], is_told=by_hand)

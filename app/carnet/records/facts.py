@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from carnet.records.looks import look_again
+from carnet.records.looks import look_again, tell
 from carnet.records.sections import EntryDraft
 from carnet.records.tables import NothingToDeclare, ProfileEntry, Section, StatedBy
 from carnet.store.database import Work
@@ -73,6 +73,7 @@ async def insert_entries(work: Work, facts: Sequence[EntryFact]) -> None:
         )
         await work.session.execute(ended)
     await look_again(work, {fact.record_id for fact in facts})
+    tell(work, {fact.record_id for fact in facts if fact.source_document_id is None})
 
 
 async def replace_entries(work: Work, facts: Sequence[EntryFact]) -> None:

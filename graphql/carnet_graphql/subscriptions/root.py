@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import strawberry
 
+from carnet_graphql.subscriptions.calendar import CalendarSubscription
 from carnet_graphql.subscriptions.documents import DocumentSubscription
 from carnet_graphql.subscriptions.inbox import InboxSubscription
 from carnet_graphql.subscriptions.journal import JournalSubscription
@@ -16,6 +17,10 @@ from carnet_graphql.subscriptions.threads import ThreadSubscription
     " CURSOR_EXPIRED: subscribe without `after`, wait for `CaughtUp`, then read the lists anew."
 )
 class Subscription(
-    DocumentSubscription, InboxSubscription, JournalSubscription, ThreadSubscription
+    CalendarSubscription,
+    DocumentSubscription,
+    InboxSubscription,
+    JournalSubscription,
+    ThreadSubscription,
 ):
     """Root of subscriptions."""
