@@ -11,6 +11,7 @@ import strawberry
 from carnet.errors import BadId
 from carnet.errors import NotFound as NotFoundRefusal
 from carnet.prevention import appointments, feeds, statements
+from carnet.prevention.importing import ImportOutcome, import_ics
 from carnet.store.database import Work
 from carnet_graphql.appointments import Appointment
 from carnet_graphql.context import Info
@@ -35,6 +36,9 @@ from carnet_graphql.prevention_payloads import (
     DecidePreventionInput,
     DecidePreventionPayload,
     DecidePreventionSuccess,
+    ImportAppointmentsInput,
+    ImportAppointmentsPayload,
+    ImportAppointmentsSuccess,
     RefusePreventionMessagesInput,
     RefusePreventionMessagesPayload,
     RefusePreventionMessagesSuccess,
@@ -44,6 +48,7 @@ from carnet_graphql.prevention_payloads import (
     RevokeCalendarFeedInput,
     RevokeCalendarFeedPayload,
     RevokeCalendarFeedSuccess,
+    SkippedEntries,
     StatePregnancyInput,
     StatePregnancyPayload,
     StatePregnancySuccess,
@@ -228,6 +233,37 @@ class PreventionMutation:
 
         await perform(info, input, act)
         return CancelAppointmentSuccess(appointment=await _seen(info, Appointment, key))
+
+    @strawberry.mutation(
+        description="Take over appointments from a file of another calendar (.ics); given again,"
+        " only what changed since is taken."
+    )
+    async def import_appointments(
+        self, info: Info, input: ImportAppointmentsInput
+    ) -> ImportAppointmentsPayload:
+        """Import a file."""
+        record_id = read_id(input.record_id, Record, "recordId")
+        outcome = ImportOutcome()
+
+        async def act(work: Work) -> UUID:
+            nonlocal outcome
+            outcome = await import_ics(
+                info.context.actor, work, record_id, input.ics, input.time_zone
+            )
+            return record_id
+
+        await perform(info, input, act)
+        return ImportAppointmentsSuccess(
+            record=await _seen(info, Record, record_id),
+            created=outcome.created,
+            changed=outcome.changed,
+            cancelled=outcome.cancelled,
+            unchanged=outcome.unchanged,
+            skipped=[
+                SkippedEntries(reason=reason, count=count)
+                for reason, count in sorted(outcome.skipped.items())
+            ],
+        )
 
     @strawberry.mutation(
         description="Make an address at which your phone reads the calendar. Whoever has the"

@@ -162,6 +162,18 @@ class CancelAppointmentInput:
     idempotency_key: IdempotencyKey = idempotency_key()
 
 
+@strawberry.input(description="A file of another calendar.")
+class ImportAppointmentsInput:
+    """Input of `importAppointments`."""
+
+    record_id: strawberry.ID = strawberry.field(description="The record.")
+    ics: str = strawberry.field(description="The text of the file (RFC 5545).")
+    time_zone: str = strawberry.field(
+        default="Europe/Paris", description="The zone of times that say none."
+    )
+    idempotency_key: IdempotencyKey = idempotency_key()
+
+
 @strawberry.input(description="An address for your phone.")
 class CreateCalendarFeedInput:
     """Input of `createCalendarFeed`."""
@@ -242,6 +254,29 @@ class CancelAppointmentSuccess:
     """Success of `cancelAppointment`."""
 
     appointment: Appointment = strawberry.field(description="The appointment.")
+
+
+@strawberry.type(description="Entries of the file that were left out.")
+class SkippedEntries:
+    """See `carnet.prevention.ics_import.Reading`."""
+
+    reason: str = strawberry.field(description="Why.")
+    count: int = strawberry.field(description="How many.")
+
+
+@strawberry.type(
+    description="The appointments of the file stand in the calendar: those of a month before to"
+    " two years after today."
+)
+class ImportAppointmentsSuccess:
+    """Success of `importAppointments`."""
+
+    record: Record = strawberry.field(description="The record.")
+    created: int = strawberry.field(description="How many are new.")
+    changed: int = strawberry.field(description="How many were moved or corrected.")
+    cancelled: int = strawberry.field(description="How many were cancelled.")
+    unchanged: int = strawberry.field(description="How many stood like this already.")
+    skipped: list[SkippedEntries] = strawberry.field(description="What was left out, and why.")
 
 
 @strawberry.type(description="The address is there.")
@@ -345,6 +380,17 @@ ChangeAppointmentPayload = Annotated[
 CancelAppointmentPayload = Annotated[
     CancelAppointmentSuccess | AccessDenied | Conflict | NotFound | RecordClosed | Unauthenticated,
     strawberry.union("CancelAppointmentPayload", description="What came of cancelling it."),
+]
+ImportAppointmentsPayload = Annotated[
+    ImportAppointmentsSuccess
+    | AccessDenied
+    | Conflict
+    | NotFound
+    | QuotaExceeded
+    | RecordClosed
+    | Unauthenticated
+    | ValidationFailed,
+    strawberry.union("ImportAppointmentsPayload", description="What came of the import."),
 ]
 CreateCalendarFeedPayload = Annotated[
     CreateCalendarFeedSuccess

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from carnet.certificates.trust import TrustList
 from carnet.cli.workspace import Workspace
-from carnet.http import attachments, content, exports, intake, proofs, uploads
+from carnet.http import attachments, calendar_feeds, content, exports, intake, proofs, uploads
 from carnet.http.app import create_app
 from carnet.http.services import Services
 from carnet.people.actions import Gate
@@ -56,6 +56,7 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
                 *uploads.ROUTES,
                 *content.ROUTES,
                 *attachments.ROUTES,
+                *calendar_feeds.ROUTES,
                 *exports.ROUTES,
                 *intake.ROUTES,
                 *proofs.ROUTES,

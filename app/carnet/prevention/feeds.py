@@ -10,6 +10,7 @@ import hmac
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -21,12 +22,15 @@ from carnet.errors import AccessDenied, NotFound, QuotaExceeded
 from carnet.people.actor import Actor, Assurance, Patient
 from carnet.people.sessions import actor_of
 from carnet.people.tables import Account
+from carnet.prevention.ics_feed import Entered
 from carnet.prevention.queries import RecordCalendar, calendars, of_visible_profile
-from carnet.prevention.tables import CalendarFeed
+from carnet.prevention.tables import Appointment, CalendarFeed, CalendarFeedEntry
 from carnet.store.database import Work
 from carnet_crypto.encoding import DecodeError, from_base64url, to_base64url
 
 FEEDS_LIMIT = 10  # of one account in one record
+AHEAD = timedelta(days=2 * 366)  # that a feed looks ahead
+KEPT = timedelta(days=60)  # that it says what is cancelled, and shows what is past
 _CODE = 16  # bytes
 
 
@@ -150,8 +154,17 @@ async def of_records(
     return dict(found)
 
 
-async def read(work: Work, feed_id: UUID) -> tuple[CalendarFeed, RecordCalendar]:
-    """Return a feed and the calendar as its owner may see it now.
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a feed shows now."""
+
+    feed: CalendarFeed
+    entered: list[Entered] = field(repr=False)
+    appointments: list[Appointment] = field(repr=False)
+
+
+async def read(work: Work, feed_id: UUID) -> Read:
+    """Return what a feed shows: the calendar as its owner may see it now.
 
     Raises:
         NotFound: there is no such feed, it was revoked, its owner has no access any more.
@@ -168,4 +181,63 @@ async def read(work: Work, feed_id: UUID) -> tuple[CalendarFeed, RecordCalendar]
         raise NotFound()
     granted = await require(owner, work, feed.record_id, Action.READ_PROFILE)
     await granted.journal(JournalAction.READ_CALENDAR, ObjectKind.CALENDAR_FEED, feed.id)
-    return feed, calendar
+    entered = await _entered(work, feed, calendar)
+    since = work.now - KEPT
+    appointments = [
+        row
+        for row in calendar.appointments
+        if row.sort_at > since and (row.cancelled_at is None or row.cancelled_at > since)
+    ]
+    return Read(feed, entered, appointments)
+
+
+async def _entered(work: Work, feed: CalendarFeed, calendar: RecordCalendar) -> list[Entered]:
+    """Return the items of a feed, and keep how each stands, so that a change has a number."""
+    until = (calendar.as_of + AHEAD).toordinal()
+    open_ = {
+        entry.key: entry.item
+        for entry in calendar.entries
+        if entry.is_open and entry.item.due is not None and entry.item.due <= until
+    }
+    locked = select(CalendarFeed.id).where(CalendarFeed.id == feed.id).with_for_update()
+    await work.session.execute(locked)
+    statement = select(CalendarFeedEntry).where(CalendarFeedEntry.feed_id == feed.id)
+    kept = {row.item_key: row for row in await work.session.scalars(statement)}
+    for key, item in open_.items():
+        on = date.fromordinal(item.due or 0)
+        row = kept.get(key)
+        if row is None:
+            row = kept[key] = CalendarFeedEntry(
+                feed_id=feed.id,
+                item_key=key,
+                item_on=on,
+                last_on=on,
+                sequence=0,
+                changed_at=work.now,
+            )
+            work.session.add(row)
+        elif row.item_on != on:
+            row.item_on = row.last_on = on
+            row.sequence += 1
+            row.changed_at = work.now
+    for key, row in list(kept.items()):
+        if key in open_:
+            continue
+        if row.item_on is not None:
+            row.item_on, row.changed_at = None, work.now
+            row.sequence += 1
+        elif row.changed_at < work.now - KEPT:
+            await work.session.delete(row)
+            del kept[key]
+    await work.session.flush()
+    return [
+        Entered(
+            row.item_key,
+            row.last_on,
+            open_.get(row.item_key),
+            row.sequence,
+            row.changed_at,
+            is_cancelled=row.item_on is None,
+        )
+        for row in sorted(kept.values(), key=lambda row: (row.last_on, row.item_key))
+    ]

@@ -177,6 +177,24 @@ class CalendarFeed(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class CalendarFeedEntry(Base):
+    """An item as a feed last had it, so that a phone is told of each change, once.
+
+    ``item_on`` None: it stands there no more, and is said to be cancelled.
+    """
+
+    __tablename__ = "calendar_feed_entries"
+
+    feed_id: Mapped[UUID] = mapped_column(
+        ForeignKey("calendar_feeds.id", ondelete="CASCADE"), primary_key=True
+    )
+    item_key: Mapped[str] = mapped_column(primary_key=True)
+    item_on: Mapped[date | None]
+    last_on: Mapped[date]
+    sequence: Mapped[int] = mapped_column(server_default=text("0"))
+    changed_at: Mapped[datetime]
+
+
 class PreventionReminder(Base):
     """That somebody was reminded of an item at a moment of its dates, once."""
 

@@ -386,6 +386,22 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_calendar_feeds_record_id"), "calendar_feeds", ["record_id"], unique=False
     )
+    op.create_table(
+        "calendar_feed_entries",
+        sa.Column("feed_id", sa.Uuid(), nullable=False),
+        sa.Column("item_key", sa.Text(), nullable=False),
+        sa.Column("item_on", sa.Date(), nullable=True),
+        sa.Column("last_on", sa.Date(), nullable=False),
+        sa.Column("sequence", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["feed_id"],
+            ["calendar_feeds.id"],
+            name=op.f("fk_calendar_feed_entries_feed_id_calendar_feeds"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("feed_id", "item_key", name=op.f("pk_calendar_feed_entries")),
+    )
     op.add_column(
         "records",
         sa.Column(
