@@ -284,7 +284,7 @@ def _dated(item: Item, pending: Sequence[GroupForecast]) -> Item | None:
         return None
     if overdue is not None:
         overdue = max(earliest, overdue)
-        overdue = overdue if latest is None or overdue <= latest else None
+        overdue = overdue if latest is None or overdue <= latest + 1 else None
     return replace(
         item,
         earliest=earliest,

@@ -38,10 +38,12 @@ def calendar() -> None:
 @calendar.command(epilog=LOAD_EXAMPLE)
 @click.argument("folder", type=FOLDER, metavar="DIR")
 def check(folder: Path) -> None:
-    """Check a schedule of rules without loading it.
+    """Check a schedule of rules without loading it, and its cases where it has some.
 
-    DIR holds its YAML files; docs/schedules.md explains them.
+    DIR holds its YAML files, which docs/schedules.md explains, and perhaps cases.csv, a table of
+    persons and of what is then asked of them (docs/calendar-cases.md).
     """
+    from carnet.calendar.cases import BadCase, read_cases, run
     from carnet.calendar.items import Calendar
     from carnet.calendar.rule_files import load_rules
     from carnet.calendar.tree import BrokenSchedule
@@ -50,7 +52,12 @@ def check(folder: Path) -> None:
 
     try:
         made = Calendar(load_rules(folder))
-    except BrokenSchedule as error:
+        table = folder / "cases.csv"
+        outcomes = []
+        if table.exists():
+            with table.open(encoding="utf-8-sig", newline="") as file:
+                outcomes = list(run(read_cases(file), made))
+    except (BrokenSchedule, BadCase, UnicodeDecodeError) as error:
         raise UserMistake(printable(str(error))) from error
     book = made.book
     click.echo(
@@ -58,6 +65,17 @@ def check(folder: Path) -> None:
         f" {len(made.compiled.occurrences)} occurrences, {len(book.acts)} acts,"
         f" {len(book.facts)} facts."
     )
+    wrong = [outcome for outcome in outcomes if outcome.differences]
+    for outcome in wrong:
+        click.echo(f"\n{printable(f'{outcome.case.id} {outcome.case.rule}: {outcome.case.title}')}")
+        for name, expected, found in outcome.differences:
+            click.echo(f"  {name}: expected {expected or 'none'}, is {found or 'none'}")
+        for why in outcome.why:
+            click.echo(f"    {printable(why)}")
+    if outcomes:
+        click.echo(f"{len(outcomes) - len(wrong)} of {len(outcomes)} cases agree.")
+    if wrong:
+        raise UserMistake(f"{len(wrong)} cases do not agree with the rules.")
 
 
 @calendar.command(epilog=LOAD_EXAMPLE)
