@@ -47,7 +47,7 @@ _RULE = _names(
 )
 _PART = _names("act counts_from counts_to scheme")
 _SCHEME = _names("name acts if_any start_from start_to level valid_from valid_to dose")
-_DOSE = _names("age interval recurring")
+_DOSE = _names("acts age interval recurring")
 _AGE = _names("abs_min min due late end")
 _INTERVAL = _names("after_act after_fact abs_min min due late")
 _KINDS = {each.value.casefold(): each for each in Kind}
@@ -257,7 +257,7 @@ class _Reader:
         self._known(node, "acts", used, acts)
         if_any = tuple(sorted(codes(node, "if_any")))
         self._known(node, "if_any", if_any, self.facts)
-        steps = tuple(map(self._step, node.all("dose")))
+        steps = tuple(self._step(each, used) for each in node.all("dose"))
         if not steps:
             raise node.broken("scheme needs a dose")
         if any(step.recurring for step in steps[:-1]):
@@ -276,10 +276,13 @@ class _Reader:
             validity=validity(node, "valid_from", "valid_to"),
         )
 
-    def _step(self, node: Node) -> Step:
+    def _step(self, node: Node, acts: frozenset[str]) -> Step:
         only(node, _DOSE)
+        used = codes(node, "acts") or acts
+        self._known(node, "acts", used, acts)
         return Step(
             place=Place(node.file, node.line),
+            acts=used,
             age=_age(node.one("age")),
             intervals=tuple(map(self._interval, node.all("interval"))),
             recurring=flag(node, "recurring"),

@@ -218,7 +218,7 @@ def _dose(
         place=replace(step.place, source=rule.place.source),
         ages=(age,),
         intervals=step.intervals,
-        preferable=tuple(Vaccine(act, forecast=True) for act in sorted(scheme.acts)),
+        preferable=tuple(Vaccine(act, forecast=True) for act in sorted(step.acts)),
         recurring=step.recurring,
         season=season.days if season is not None else None,
     )

@@ -109,6 +109,7 @@ class Step:
     """One act of a scheme: its ages, and its intervals from the one before or from another act."""
 
     place: Place
+    acts: frozenset[str]
     age: Age
     intervals: tuple[Interval, ...] = ()
     recurring: bool = False
