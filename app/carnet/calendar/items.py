@@ -268,10 +268,12 @@ def _verdicts(parts: Iterable[GroupForecast]) -> tuple[DoseVerdict, ...]:
 def _dated(item: Item, pending: Sequence[GroupForecast]) -> Item | None:
     """Date the next act; None when its season, or the rule, is over before it can be done."""
     season = item.occurrence.season
-    earliest = max((p.earliest for p in pending if p.earliest is not None), default=None)
-    if earliest is None:
+    dated = [(p.earliest, p.recommended or p.earliest) for p in pending if p.earliest is not None]
+    if not dated:
         return None
-    due = min((p.recommended for p in pending if p.recommended is not None), default=earliest)
+    due = min(due for _, due in dated)
+    # Parts that cannot be given with the one that is due first wait for their own turn.
+    earliest = max(earliest for earliest, _ in dated if earliest <= due)
     overdue = min((p.past_due + 1 for p in pending if p.past_due is not None), default=None)
     latest = min((p.latest for p in pending if p.latest is not None), default=None)
     if season is not None:
