@@ -45,6 +45,7 @@ from carnet.settings import Settings
 from carnet.store.base import Base
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
+from carnet.values import PartialDate
 from carnet_graphql import documents, immunizations, profile, records
 from carnet_graphql.access import Block, CareTeamMember, Consent, EmergencyAccess
 from carnet_graphql.delegations import Delegation
@@ -143,6 +144,10 @@ class Scene:
             labels = _labels(facts[section])
             assert labels in (titles, set()), (section, labels, titles)
             assert facts[section]["totalCount"] == len(labels)
+        if record["prevention"] is not None:  # what follows from doses tells of no other
+            (item,) = [i for i in record["prevention"]["items"] if i["key"] == "VAC_ROR"]
+            counted = {verdict["immunization"]["vaccineLabel"] for verdict in item["history"]}
+            assert counted == _labels(facts["immunizations"])
         return titles
 
     async def _by_id(self, actor: Actor) -> set[str]:
@@ -310,12 +315,14 @@ async def _facts(made: Scene, work: Any, name: str, document_id: UUID) -> None:
         updated_at=work.now,
         **stated,
     )
+    given_on = PartialDate(f"2024-01-{NAMES.index(name) + 1:02}")
     dose = Immunization(
         id=work.new_id(),
         record_id=made.record,
         vaccine_label=name,
-        disease_codes=[],
-        sort_on="",
+        disease_codes=["measles", "mumps", "rubella"],
+        given_on=given_on,
+        sort_on=given_on.text,
         created_at=work.now,
         updated_at=work.now,
     )
@@ -327,7 +334,8 @@ async def _facts(made: Scene, work: Any, name: str, document_id: UUID) -> None:
             immunization_id=dose.id,
             source_key=name,
             vaccine_label=name,
-            disease_codes=[],
+            disease_codes=["measles", "mumps", "rubella"],
+            given_on=given_on,
             **stated,
         )
     )

@@ -25,7 +25,8 @@ LISTS = """query($id: ID!) { record(id: $id) {
     conditions { totalCount edges { node { label sourceDocument { title } } } }
     immunizations { totalCount edges { node { vaccineLabel
       sources { vaccineLabel document { title } } } } }
-    nothingToDeclare { section } } } }"""
+    nothingToDeclare { section } }
+  prevention { items { key history { immunization { vaccineLabel } } } } } }"""
 _SEARCHES = (
     f'{name}: documents(filter: {{{way}: "{name}"}}) {{ totalCount edges {{ cursor }} }}'
     for name, way in zip(NAMES, ["title", "author"] * len(NAMES), strict=False)

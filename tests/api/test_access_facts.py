@@ -86,6 +86,11 @@ async def shown(made: Scene, actor: Actor, order: str) -> list[tuple[str, str | 
             return found
 
 
+def own(doses: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+    """Return the doses of this module: those of 1996."""
+    return [dose for dose in doses if (dose[1] or "").startswith("1996")]
+
+
 async def test_a_dose_says_what_is_seen_of_it_and_is_sorted_by_that(
     made: Scene, database: Database
 ) -> None:
@@ -96,11 +101,12 @@ async def test_a_dose_says_what_is_seen_of_it_and_is_sorted_by_that(
         (doctor, "BCG du document caché", "1996-03-12"),
     ):
         newest = await shown(made, actor, "NEWEST")
-        assert newest[:2] == [(label, given_on), ("Polio", "1996-02-20")]
+        assert own(newest) == [(label, given_on), ("Polio", "1996-02-20")]
         assert await shown(made, actor, "OLDEST") == newest[::-1]
     caregiver = await world.holder(database)
     await world.delegation(database, made.holder, caregiver)
-    assert (await shown(made, caregiver, "NEWEST"))[:1] == [("BCG du document caché", "1996-03")]
+    newest = await shown(made, caregiver, "NEWEST")
+    assert own(newest)[:1] == [("BCG du document caché", "1996-03")]
 
 
 async def test_a_cursor_says_no_more_than_its_dose(made: Scene, database: Database) -> None:
