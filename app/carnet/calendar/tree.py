@@ -16,6 +16,7 @@ from carnet.errors import CarnetError
 
 LARGEST_FILE = 16_000_000  # bytes; the largest of the CDC's files has half a million
 DEEPEST = 40
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it is built
 _CAPITAL = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
@@ -111,10 +112,10 @@ def _from_element(file: str, element: etree._Element, depth: int) -> Node:
 
 def _yaml(file: str, content: bytes) -> Node:
     try:
-        events = list(yaml.parse(content, Loader=yaml.SafeLoader))
+        events = list(yaml.parse(content, Loader=LOADER))
         if any(isinstance(event, yaml.AliasEvent) for event in events):
             raise BrokenSchedule(file, 1, "has an alias, which schedules have not")
-        root = yaml.compose(content, Loader=yaml.SafeLoader)
+        root = yaml.compose(content, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise BrokenSchedule(file, line, f"is no YAML: {error.problem}") from error

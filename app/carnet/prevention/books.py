@@ -6,6 +6,7 @@ version is kept for ever, so that what it said can be said again.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections import OrderedDict
@@ -63,6 +64,12 @@ def shipped_files() -> dict[str, str]:
     return read_files(SHIPPED / DEFAULT)
 
 
+@cache
+def _shipped() -> tuple[dict[str, str], str]:
+    files = shipped_files()
+    return files, digest_of(files)
+
+
 def calendar_of(digest: str, files: Mapping[str, str]) -> Calendar:
     """Return a version ready to be asked; it is read once.
 
@@ -88,9 +95,8 @@ async def in_force(work: Work) -> tuple[str, Calendar]:
     loaded = select(ScheduleVersion.digest).where(ScheduleVersion.is_shipped.is_(False))
     digest = await work.session.scalar(loaded.order_by(ScheduleVersion.loaded_at.desc()).limit(1))
     if digest is None:
-        files = shipped_files()
-        digest = digest_of(files)
-        return digest, calendar_of(digest, files)
+        files, digest = _shipped()
+        return digest, await asyncio.to_thread(calendar_of, digest, files)
     return digest, await version(work, digest)
 
 
@@ -102,7 +108,8 @@ async def version(work: Work, digest: str) -> Calendar:
     files = await work.session.scalar(
         select(ScheduleVersion.files).where(ScheduleVersion.digest == digest)
     )
-    return calendar_of(digest, shipped_files() if files is None else files)
+    kept = shipped_files() if files is None else files
+    return await asyncio.to_thread(calendar_of, digest, kept)
 
 
 async def load(work: Work, files: Mapping[str, str]) -> tuple[str, Calendar, bool]:
@@ -116,7 +123,7 @@ async def load(work: Work, files: Mapping[str, str]) -> tuple[str, Calendar, boo
         BrokenSchedule: a file breaks a rule of the format; what was in force stays so.
     """
     digest = digest_of(files)
-    calendar = calendar_of(digest, files)
+    calendar = await asyncio.to_thread(calendar_of, digest, files)
     present, _ = await in_force(work)
     if present == digest:
         return digest, calendar, False
