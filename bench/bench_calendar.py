@@ -10,6 +10,7 @@ evaluated and every vaccine group forecast. Needs the sample files: ``CARNET_SAM
 
 import argparse
 import os
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,10 +21,23 @@ from carnet.calendar.conformance import Case, read_cases
 from carnet.calendar.dates import iso
 from carnet.calendar.engine import Engine
 from carnet.calendar.facts import Person, Written
+from carnet.calendar.items import Calendar, Holder
 from carnet.calendar.loading import load
+from carnet.calendar.rule_files import SHIPPED, load_rules
 
 SAMPLES = Path(os.environ.get("CARNET_SAMPLES") or Path(__file__).parents[2] / "shared" / "data")
 FOLDER = SAMPLES / "cdsi"
+ACTS = (
+    "DTP",
+    "DTCAP",
+    "HIB",
+    "HEPB",
+    "PNEUMOCOCCAL",
+    "MMR",
+    "INFLUENZA",
+    "FIT",
+    "CHILD_EXAMINATION",
+)
 AS_OF = date(2025, 11, 10).toordinal()
 
 
@@ -71,6 +85,29 @@ def main() -> None:
     told("as they come", Engine(schedule), persons)
     by_birth = sorted(people_by_year(cases, number), key=lambda one: one[0].born_on)
     told("by day of birth, 1 in 365", Engine(schedule), by_birth)
+    french(number)
+
+
+def french(number: int) -> None:
+    """Assess people by the French schedule: 60 of each birth date in their order, then one."""
+    book = load_rules(SHIPPED / "fr")
+    print(f"French schedule: {len(book.rules)} rules, 9 acts a person")
+    for what, of_day in (("by day of birth, 60 a day", 60), ("each of a day of their own", 1)):
+        chance = random.Random(1)  # noqa: S311 — no secret
+        given: list[tuple[Holder, list[Written]]] = []
+        for n in range(number):
+            born = AS_OF - 95 * 365 * (n // of_day) * of_day // number
+            history = [
+                Written(iso(chance.randint(born, AS_OF)), chance.choice(ACTS))
+                for _ in range(chance.choice((0, 6, 12, 18)))
+            ]
+            given.append((Holder(born, chance.choice("FM")), history))
+        calendar = Calendar(book)
+        started = time.process_time()
+        for holder, history in given:
+            calendar.assess(holder, history, AS_OF)
+        spent = time.process_time() - started
+        print(f"{what:36}{number / spent:>10,.0f} persons/s")
 
 
 def told(what: str, engine: Engine, persons: list[tuple[Person, tuple[Written, ...]]]) -> None:

@@ -30,6 +30,7 @@ from carnet.http.graphql_view import preferred_type
 from carnet.http.requests import has_nul
 from carnet.http.services import Services, actor_of
 from carnet.people.actor import Actor, Assurance, Operator
+from carnet.prevention.feeds import FeedSecrets
 from carnet.settings import Mode, Settings
 from carnet.store.cursors import Cursors
 from carnet.store.database import Database
@@ -128,6 +129,7 @@ def serve(database: Database) -> Serve:
             None,
             None,
             Cursors(b"k"),
+            FeedSecrets.of(b"k"),
         )
         config = uvicorn.Config(
             create_app(services, ROUTES), port=0, log_config=None, ws="none", proxy_headers=False
@@ -481,8 +483,9 @@ async def test_health(serve: Serve) -> None:
 def unreachable(mode: Mode = Mode.DEVELOPMENT) -> Services:
     nowhere = Database.connect("postgresql://nobody@127.0.0.1:1/none")
     cursors = Cursors(b"k")
+    feeds = FeedSecrets.of(b"k")
     return Services(
-        Settings(mode=mode), nowhere, None, schema(mode), authenticate, None, None, cursors
+        Settings(mode=mode), nowhere, None, schema(mode), authenticate, None, None, cursors, feeds
     )
 
 

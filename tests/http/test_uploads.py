@@ -33,6 +33,7 @@ from carnet.http.app import create_app
 from carnet.http.ranges import content_response
 from carnet.http.services import Services, services_of
 from carnet.people.actor import Actor, Assurance, Operator, Patient, Publisher, actor_key
+from carnet.prevention.feeds import FeedSecrets
 from carnet.settings import Settings
 from carnet.store import blobs as blob_module
 from carnet.store.blobs import BlobStore
@@ -87,6 +88,7 @@ def application(database: Database, folder: Path, limit: int = LIMIT) -> Starlet
         None,  # type: ignore[arg-type] # nobody signs in here
         None,  # type: ignore[arg-type] # and nothing is signed
         Cursors(b"k"),
+        FeedSecrets.of(b"k"),
     )
     return create_app(services, [*uploads.ROUTES, Route("/content/{id}", content)])
 
