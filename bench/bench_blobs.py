@@ -180,7 +180,9 @@ async def serve_carnet(folder: Path) -> None:
     from carnet.http.ranges import content_response
     from carnet.http.services import Services
     from carnet.people.actor import Actor, Publisher
+    from carnet.prevention.feeds import FeedSecrets
     from carnet.settings import Settings
+    from carnet.store.cursors import Cursors
     from carnet.store.tables import Blob
     from carnet_graphql.assembly import build
     from carnet_graphql.node import NodeQuery
@@ -205,6 +207,8 @@ async def serve_carnet(folder: Path) -> None:
             authenticate,
             None,
             opened.signer,
+            Cursors(opened.server_key),
+            FeedSecrets.of(opened.server_key),
         )
         await serve(create_app(services, [*uploads.ROUTES, Route("/blobs/{id}", content)]))
 
