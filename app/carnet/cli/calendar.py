@@ -91,18 +91,20 @@ def load(folder: Path) -> None:
     from carnet.cli.printing import printable
     from carnet.errors import UserMistake
 
-    async def act(opened: Workspace) -> tuple[str, bool]:
-        from carnet.prevention import books
+    from carnet.prevention import books
 
+    try:
         files = books.read_files(folder)
+        books.calendar_of(books.digest_of(files), files)  # refused before anything is opened
+    except BrokenSchedule as error:
+        raise UserMistake(printable(str(error))) from error
+
+    async def act(opened: Workspace) -> tuple[str, bool]:
         async with opened.database.write() as work:
             _, made, is_new = await books.load(work, files)
         return f"{made.book.name} {made.book.version}", is_new
 
-    try:
-        name, is_new = with_stores(act)
-    except BrokenSchedule as error:
-        raise UserMistake(printable(str(error))) from error
+    name, is_new = with_stores(act)
     click.echo(f"{printable(name)} is in force" + ("." if is_new else " already."))
 
 
