@@ -90,7 +90,6 @@ def load(folder: Path) -> None:
     from carnet.cli.console import with_stores
     from carnet.cli.printing import printable
     from carnet.errors import UserMistake
-
     from carnet.prevention import books
 
     try:
