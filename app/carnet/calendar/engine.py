@@ -12,7 +12,7 @@ from carnet.calendar.forecasting import SeriesStatus, forecast
 from carnet.calendar.groups import GroupForecast, blend
 from carnet.calendar.interest import interest
 from carnet.calendar.schedule import Antigen, Schedule, Series, VaccineGroup
-from carnet.calendar.selection import PatientSeries, best, relevant, worth_asking
+from carnet.calendar.selection import PatientSeries, best, relevant, relevant_later, worth_asking
 
 REMEMBERED = 1 << 15  # forecasts, of a few kilobytes each
 
@@ -119,6 +119,8 @@ def _best(
     complete: set[str] = set()
     doses = _counted(antigen.name, person, history, schedule)
     concerned = [series for series in _in_order(antigen) if relevant(series, person, as_of)]
+    if not concerned:  # nothing is asked yet, and what will be is forecast
+        concerned = [s for s in _in_order(antigen) if relevant_later(s, person, as_of)]
     for series in worth_asking(concerned, person, as_of, vaccinated=bool(doses)):
         course = Course(series, person, history, frozenset(complete))
         evaluate(course, doses, schedule.conflicts)

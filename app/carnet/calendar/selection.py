@@ -83,6 +83,21 @@ def relevant(series: Series, person: Person, as_of: int) -> bool:
     )
 
 
+def relevant_later(series: Series, person: Person, as_of: int) -> bool:
+    """Tell whether a risk series will concern a person whose indication begins at a later age."""
+    if series.type is not SeriesType.RISK or not person.observations:
+        return False
+    if series.genders and person.gender not in series.genders:
+        return False
+    codes = {each.code for each in person.observations}
+    return series.validity.covers(as_of) and any(
+        each.code in codes
+        and each.begin_age is not None
+        and as_of < add(person.born_on, each.begin_age)
+        for each in series.indications
+    )
+
+
 def worth_asking(
     series: Sequence[Series], person: Person, as_of: int, *, vaccinated: bool
 ) -> list[Series]:
