@@ -1,15 +1,24 @@
 """Forecast the next dose of one series: status, four dates and why (CDSi chapter 7)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from carnet.calendar.course import Cause, Course, age_rule, reference
-from carnet.calendar.dates import add
+from carnet.calendar.dates import LAST, Period, add
 from carnet.calendar.facts import Person
-from carnet.calendar.schedule import Antigen, Conflict, Contraindication, Dose, Vaccine
+from carnet.calendar.schedule import (
+    Antigen,
+    Conflict,
+    Contraindication,
+    Dose,
+    Vaccine,
+    Validity,
+)
 from carnet.calendar.skips import skips
 from carnet.calendar.why import Day, Why
+
+_YEAR = Period(1, 0, 0)
 
 
 class SeriesStatus(StrEnum):
@@ -58,6 +67,7 @@ def forecast(
                 return Forecast(SeriesStatus.COMPLETE, (Why("7.4", place, ("all doses given",)),))
             why = Why("7.4", place, ("every target dose is skipped",))
             return Forecast(SeriesStatus.NOT_RECOMMENDED, (why,))
+        target = _of_that_year(target, as_of)
         if not skips(course, target, as_of, forecast=True):
             result = _dates(course, target, antigen, conflicts, as_of)
             later = result.earliest
@@ -68,6 +78,23 @@ def forecast(
     if barred is not None:
         return Forecast(SeriesStatus.CONTRAINDICATED, (barred,))
     return result
+
+
+def _of_that_year(target: Dose, as_of: int) -> Dose:
+    """Read a season as one that comes back each year, for a day long before the one that is given.
+
+    A schedule writes the dates of its own season only.
+    """
+    season = target.season
+    if season is None or season.cessation == LAST or add(as_of, _YEAR) >= season.effective:
+        return target
+    back = 0
+    while add(season.cessation, Period(back - 1, 0, 0)) >= as_of:
+        back -= 1
+    moved = Validity(
+        add(season.effective, Period(back, 0, 0)), add(season.cessation, Period(back, 0, 0))
+    )
+    return replace(target, season=moved)
 
 
 def _immune(course: Course, antigen: Antigen) -> Why | None:
