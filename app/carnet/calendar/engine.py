@@ -11,8 +11,8 @@ from carnet.calendar.facts import Administration, Person, SetAside, Written, exa
 from carnet.calendar.forecasting import SeriesStatus, forecast
 from carnet.calendar.groups import GroupForecast, blend
 from carnet.calendar.interest import interest
-from carnet.calendar.schedule import Antigen, Schedule, Series, VaccineGroup
-from carnet.calendar.selection import PatientSeries, best, relevant, relevant_later, worth_asking
+from carnet.calendar.schedule import Antigen, Schedule, Series, SeriesType, VaccineGroup
+from carnet.calendar.selection import PatientSeries, best, relevant, relevant_from, worth_asking
 
 REMEMBERED = 1 << 15  # forecasts, of a few kilobytes each
 
@@ -114,21 +114,32 @@ def _best(
     antigen: Antigen,
     as_of: int,
 ) -> list[PatientSeries]:
-    """Evaluate and forecast the relevant series of an antigen, and select the best."""
-    found: dict[Series, PatientSeries] = {}
-    complete: set[str] = set()
+    """Evaluate and forecast the relevant series of an antigen, and select the best.
+
+    Where no risk series is relevant yet, those that will be are forecast beside what is asked now.
+    """
     doses = _counted(antigen.name, person, history, schedule)
-    concerned = [series for series in _in_order(antigen) if relevant(series, person, as_of)]
-    if not concerned:  # nothing is asked yet, and what will be is forecast
-        concerned = [s for s in _in_order(antigen) if relevant_later(s, person, as_of)]
-    for series in worth_asking(concerned, person, as_of, vaccinated=bool(doses)):
-        course = Course(series, person, history, frozenset(complete))
-        evaluate(course, doses, schedule.conflicts)
-        result = PatientSeries(series, course, forecast(course, antigen, schedule.conflicts, as_of))
-        found[series] = result
-        if result.forecast.status is SeriesStatus.COMPLETE:
-            complete.add(series.group)
-    return best([found[series] for series in antigen.series if series in found], as_of)
+
+    def best_of(concerned: Sequence[Series], on: int) -> list[PatientSeries]:
+        found: dict[Series, PatientSeries] = {}
+        complete: set[str] = set()
+        for series in worth_asking(concerned, person, as_of, vaccinated=bool(doses)):
+            course = Course(series, person, history, frozenset(complete))
+            evaluate(course, doses, schedule.conflicts)
+            forecasted = forecast(course, antigen, schedule.conflicts, as_of)
+            found[series] = PatientSeries(series, course, forecasted)
+            if forecasted.status is SeriesStatus.COMPLETE:
+                complete.add(series.group)
+        return best([found[series] for series in antigen.series if series in found], on)
+
+    in_order = _in_order(antigen)
+    now = [series for series in in_order if relevant(series, person, as_of)]
+    if any(series.type is SeriesType.RISK for series in now):
+        return best_of(now, as_of)
+    begins = {series: relevant_from(series, person, as_of) for series in in_order}
+    later = [series for series, day in begins.items() if day is not None]
+    first = min((day for day in begins.values() if day is not None), default=as_of)
+    return best_of(now, as_of) + (best_of(later, first) if later else [])
 
 
 @lru_cache(maxsize=1024)

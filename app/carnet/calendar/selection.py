@@ -83,19 +83,21 @@ def relevant(series: Series, person: Person, as_of: int) -> bool:
     )
 
 
-def relevant_later(series: Series, person: Person, as_of: int) -> bool:
-    """Tell whether a risk series will concern a person whose indication begins at a later age."""
+def relevant_from(series: Series, person: Person, as_of: int) -> int | None:
+    """Return the later day from which a risk series concerns a person, by their indications."""
     if series.type is not SeriesType.RISK or not person.observations:
-        return False
+        return None
     if series.genders and person.gender not in series.genders:
-        return False
+        return None
+    if not series.validity.covers(as_of):
+        return None
     codes = {each.code for each in person.observations}
-    return series.validity.covers(as_of) and any(
-        each.code in codes
-        and each.begin_age is not None
-        and as_of < add(person.born_on, each.begin_age)
+    begins = (
+        add(person.born_on, each.begin_age)
         for each in series.indications
+        if each.code in codes and each.begin_age is not None
     )
+    return min((day for day in begins if day > as_of), default=None)
 
 
 def worth_asking(
