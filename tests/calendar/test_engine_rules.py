@@ -102,8 +102,12 @@ def test_a_risk_series_is_for_those_with_its_indication_at_its_ages(tmp_path: Pa
     schedule = one(tmp_path, risk)
     seen = (Observation("007"),)
     assert ask(schedule).groups == ()
-    assert ask(schedule, as_of="2026-01-30", seen=seen).groups == ()
-    assert [g.series for g in ask(schedule, as_of="2026-01-31", seen=seen).groups] == [("risk",)]
+    for as_of in ("2026-01-30", "2026-01-31"):  # ahead, and as it begins
+        (found,) = ask(schedule, as_of=as_of, seen=seen).groups
+        assert found.series == ("risk",)
+    ahead = only(ask(schedule, as_of="2025-06-01", seen=seen))
+    assert dates(ahead)[:2] == ("2026-01-31", "2026-01-31")
+    assert dates(found)[0] == "2025-03-31"
 
 
 def test_immunity_and_contraindication_are_statuses_with_their_reason(tmp_path: Path) -> None:

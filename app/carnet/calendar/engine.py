@@ -138,8 +138,24 @@ def _best(
         return best_of(now, as_of)
     begins = {series: relevant_from(series, person, as_of) for series in in_order}
     later = [series for series, day in begins.items() if day is not None]
-    first = min((day for day in begins.values() if day is not None), default=as_of)
-    return best_of(now, as_of) + (best_of(later, first) if later else [])
+    if not later:
+        return best_of(now, as_of)
+    first = min(day for day in begins.values() if day is not None)
+    ahead = [_not_before(each, begins[each.series] or first) for each in best_of(later, first)]
+    return best_of(now, as_of) + ahead
+
+
+def _not_before(each: PatientSeries, day: int) -> PatientSeries:
+    """Put what is forecast off until the day from which it is asked."""
+    found = each.forecast
+    if found.earliest is None:
+        return each
+    dates = {
+        name: max(day, value)
+        for name in ("earliest", "recommended", "past_due", "start")
+        if (value := getattr(found, name)) is not None
+    }
+    return replace(each, forecast=replace(found, **dates))
 
 
 @lru_cache(maxsize=1024)
