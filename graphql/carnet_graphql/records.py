@@ -13,6 +13,7 @@ from carnet.documents import queries as documents_queries
 from carnet.records import queries, tables
 from carnet.records.tables import Section as SectionValue
 from carnet_graphql.access import LazyPatient, RecordAccessFields
+from carnet_graphql.calendar import RecordPrevention
 from carnet_graphql.connection import (
     After,
     Before,
@@ -30,7 +31,6 @@ from carnet_graphql.exports import RecordExports
 from carnet_graphql.immunizations import Immunization
 from carnet_graphql.journal import RecordJournal
 from carnet_graphql.node import Node, load_node, read_id, register_node
-from carnet_graphql.prevention import RecordPrevention
 from carnet_graphql.profile import (
     AdvanceDirective,
     Allergy,

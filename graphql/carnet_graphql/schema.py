@@ -23,7 +23,7 @@ from carnet_graphql.notifications import NotificationMutation
 from carnet_graphql.operators import OperatorMutation, OperatorQuery
 from carnet_graphql.people import PeopleQuery
 from carnet_graphql.people_mutations import PeopleMutation
-from carnet_graphql.prevention import PreventionItem
+from carnet_graphql.prevention_items import PreventionItem
 from carnet_graphql.prevention_mutations import PreventionMutation
 from carnet_graphql.profile import SECTION_TYPES
 from carnet_graphql.profile_mutations import ProfileMutation
