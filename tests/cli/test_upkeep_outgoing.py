@@ -31,7 +31,7 @@ def opened(database: Database, blobs: BlobStore, channels: Channels) -> Workspac
 async def test_what_people_are_told_goes_out_while_a_push_service_hangs(
     database: Database, blobs: BlobStore, tmp_path: Path
 ) -> None:
-    patient = await world.holder(database)
+    patient = await world.holder(database, born="1980")  # not to the day: nothing falls due
     async with smtp_server(Mailbox()) as mailbox, push_service(PushService()) as service:
         await telling.with_address(database, mailbox, patient)
         await telling.with_browser(database, patient, service.browser())
@@ -57,7 +57,7 @@ async def test_what_people_are_told_goes_out_while_a_push_service_hangs(
 async def test_a_server_without_a_channel_leaves_its_queue_to_others(
     database: Database, blobs: BlobStore, tmp_path: Path
 ) -> None:
-    patient = await world.holder(database)
+    patient = await world.holder(database, born="1980")  # not to the day: nothing falls due
     async with push_service(PushService()) as service:
         await telling.with_browser(database, patient, service.browser())
         await telling.tell(database, patient)
