@@ -24,6 +24,8 @@ COMMANDS = {
     "sandbox": "carnet.cli.sandbox:sandbox",
     "habilitation": "carnet.cli.habilitation:habilitation",
     "journal": "carnet.cli.journal:journal",
+    "backup": "carnet.cli.backup:backup",
+    "restore": "carnet.cli.restore:restore",
     "notifications": "carnet.cli.notifications:notifications",
     "schema": "carnet.cli.schema:schema",
     "statistics": "carnet.cli.statistics:statistics",
