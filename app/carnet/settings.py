@@ -38,6 +38,7 @@ class Settings:
     directory_origin: str = "carnet/directory"  # the name of the log of keys; clients pin it
     trust_list_file: Path | None = None  # who is believed to certify vaccinations; None: nobody
     oidc_file: Path | None = None  # TOML with trusted identity providers
+    password_sign_in: bool = False  # with Carnet's own passwords; in development always
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
     allowed_origins: tuple[str, ...] = ()  # of pages that may open sockets; its own always may
     sockets_per_address: int = 1000  # a whole hospital may come from one
@@ -75,6 +76,7 @@ class Settings:
             directory_origin=env.get("CARNET_DIRECTORY_ORIGIN") or defaults.directory_origin,
             trust_list_file=_path(env, "CARNET_TRUST_LIST_FILE"),
             oidc_file=_path(env, "CARNET_OIDC_FILE"),
+            password_sign_in=_number(env, "CARNET_PASSWORD_SIGN_IN", 0, 0, 1) == 1,
             trusted_proxies=tuple(env.get("CARNET_TRUSTED_PROXIES", "").replace(",", " ").split()),
             allowed_origins=tuple(env.get("CARNET_ALLOWED_ORIGINS", "").replace(",", " ").split()),
             sockets_per_address=_number(

@@ -13,6 +13,7 @@ COMMANDS = {
     "demo": "carnet.cli.serve:demo",
     "serve": "carnet.cli.serve:serve",
     "migrate": "carnet.cli.migrate:migrate",
+    "check": "carnet.cli.check:check",
     "intake": "carnet.cli.intake:intake",
     "token": "carnet.cli.token:token",
     "account": "carnet.cli.accounts:account",
@@ -52,6 +53,7 @@ Settings (environment variables):
   CARNET_DIRECTORY_ORIGIN  name of the directory of messaging keys [carnet/directory]
   CARNET_TRUST_LIST_FILE   who is trusted to certify vaccinations, JSON; unset: nobody
   CARNET_OIDC_FILE         trusted identity providers, TOML
+  CARNET_PASSWORD_SIGN_IN  1 lets Carnet keep passwords itself in production
   CARNET_ALLOWED_ORIGINS   origins of web pages that may open sockets, beside the server's own
   CARNET_SOCKETS_PER_ADDRESS  open sockets and event streams of one address [1000]
   CARNET_SOCKETS_PER_USER  the same of one user [32]

@@ -89,6 +89,7 @@ def _run(settings: Settings, *, is_demo: bool, has_access_log: bool) -> None:
 
     if is_demo and settings.mode is Mode.PRODUCTION:
         raise UserMistake("The sandbox is not for production; unset CARNET_MODE.")
+    _refuse_danger(settings)
     log_to_stderr(has_access_log)
     with ExitStack() as held:
         if settings.database_url is None:
@@ -110,6 +111,7 @@ def _run_workers(settings: Settings, *, has_access_log: bool) -> None:
     from carnet.store.embedded import hold
 
     refuse_lonely_broker(settings)
+    _refuse_danger(settings)
     log_to_stderr(has_access_log)
     with ExitStack() as held:
         if settings.database_url is None:
@@ -173,6 +175,13 @@ async def serve_here(
             await fill(opened)
         async with application(opened) as app, upkeep(opened):
             await serve_until_stopped(app, listening, stopper, announce, app.state.live)
+
+
+def _refuse_danger(settings: Settings) -> None:
+    from carnet.cli.check import refuse_danger
+
+    if settings.mode is Mode.PRODUCTION:
+        refuse_danger(settings)
 
 
 def _say_opening(settings: Settings) -> None:
