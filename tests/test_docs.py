@@ -3,9 +3,13 @@
 import re
 from pathlib import Path
 
+from prometheus_client import Counter
+from prometheus_client.metrics import MetricWrapperBase
+
 from carnet.access.rules import RULES
 from carnet.access.verifying import Problem
 from carnet.cli.safety import Danger
+from carnet.http import metrics
 from carnet.http.messages import CloseCode
 from carnet.intake.formats import READERS
 from carnet.intake.model import Flag, Reason
@@ -33,6 +37,14 @@ def test_operators_find_every_setting() -> None:
     named = set(re.findall(r'"(CARNET_[A-Z_]+)"', source))
     listed = set(re.findall(r"^\| `(CARNET_[A-Z_]+)`", guide, re.MULTILINE))
     assert listed - {"CARNET_DEBUG"} == named
+
+
+def test_operators_find_every_metric() -> None:
+    guide = (ROOT / "docs/operations.md").read_text()
+    listed = set(re.findall(r"^\| `(carnet_\w+)` \|", guide, re.MULTILINE))
+    made = {each for each in vars(metrics).values() if isinstance(each, MetricWrapperBase)}
+    counted = {f"{each._name}_total" if isinstance(each, Counter) else each._name for each in made}
+    assert listed == counted
 
 
 def test_operators_find_every_danger() -> None:

@@ -49,6 +49,9 @@ class Settings:
     vapid_key_file: Path | None = None  # Web Push; None: off, or one under data_dir, development
     push_hosts: tuple[str, ...] = ()  # push services that browsers may name; (): the usual ones
     push_private: bool = False  # http and private addresses may be push services, development
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None  # None: no metrics are given out
+    traces_url: str | None = field(default=None, repr=False)  # None: no traces are made
     upload_limit_bytes: int = 5 * 2**30
     intake_limit_bytes: int = 64 * 2**20
     request_limit_bytes: int = 2**20  # a GraphQL body
@@ -91,6 +94,9 @@ class Settings:
             vapid_key_file=_path(env, "CARNET_VAPID_KEY_FILE"),
             push_hosts=tuple(env.get("CARNET_PUSH_HOSTS", "").replace(",", " ").split()),
             push_private=_number(env, "CARNET_PUSH_PRIVATE", 0, 0, 1) == 1,
+            metrics_host=env.get("CARNET_METRICS_HOST") or defaults.metrics_host,
+            metrics_port=_number(env, "CARNET_METRICS_PORT", 0, 1, 65535) or None,
+            traces_url=env.get("CARNET_TRACES_URL") or None,
             upload_limit_bytes=_number(
                 env, "CARNET_UPLOAD_LIMIT_BYTES", defaults.upload_limit_bytes, 1, 2**50
             ),

@@ -67,6 +67,9 @@ Settings (environment variables):
   CARNET_PUBLISHER_SECRET  the credential that carnet intake sends
   CARNET_UPLOAD_LIMIT_BYTES, CARNET_INTAKE_LIMIT_BYTES, CARNET_REQUEST_LIMIT_BYTES
                            largest upload, submission and GraphQL body
+  CARNET_METRICS_PORT      give metrics to Prometheus on this port; unset: do not
+  CARNET_METRICS_HOST      address to do so on [127.0.0.1]
+  CARNET_TRACES_URL        who takes traces, http://127.0.0.1:4318/v1/traces; unset: none are made
   CARNET_DEBUG             1 shows the traceback of an error
 
 \b
