@@ -3,8 +3,13 @@
 import re
 from pathlib import Path
 
+from prometheus_client import Counter
+from prometheus_client.metrics import MetricWrapperBase
+
 from carnet.access.rules import RULES
 from carnet.access.verifying import Problem
+from carnet.cli.safety import Danger
+from carnet.http import metrics
 from carnet.http.messages import CloseCode
 from carnet.intake.formats import READERS
 from carnet.intake.model import Flag, Reason
@@ -32,6 +37,20 @@ def test_operators_find_every_setting() -> None:
     named = set(re.findall(r'"(CARNET_[A-Z_]+)"', source))
     listed = set(re.findall(r"^\| `(CARNET_[A-Z_]+)`", guide, re.MULTILINE))
     assert listed - {"CARNET_DEBUG"} == named
+
+
+def test_operators_find_every_metric() -> None:
+    guide = (ROOT / "docs/operations.md").read_text()
+    listed = set(re.findall(r"^\| `(carnet_\w+)` \|", guide, re.MULTILINE))
+    made = {each for each in vars(metrics).values() if isinstance(each, MetricWrapperBase)}
+    counted = {f"{each._name}_total" if isinstance(each, Counter) else each._name for each in made}
+    assert listed == counted
+
+
+def test_operators_find_every_danger() -> None:
+    guide = (ROOT / "docs/operations.md").read_text().split("## What is unsafe")[1]
+    listed = re.findall(r"^\| `([A-Z_]+)` \|", guide, re.MULTILINE)
+    assert listed == [danger.value for danger in Danger]
 
 
 def test_decisions_are_short_and_listed() -> None:

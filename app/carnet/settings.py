@@ -38,6 +38,7 @@ class Settings:
     directory_origin: str = "carnet/directory"  # the name of the log of keys; clients pin it
     trust_list_file: Path | None = None  # who is believed to certify vaccinations; None: nobody
     oidc_file: Path | None = None  # TOML with trusted identity providers
+    password_sign_in: bool = False  # with Carnet's own passwords; in development always
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
     allowed_origins: tuple[str, ...] = ()  # of pages that may open sockets; its own always may
     sockets_per_address: int = 1000  # a whole hospital may come from one
@@ -48,6 +49,9 @@ class Settings:
     vapid_key_file: Path | None = None  # Web Push; None: off, or one under data_dir, development
     push_hosts: tuple[str, ...] = ()  # push services that browsers may name; (): the usual ones
     push_private: bool = False  # http and private addresses may be push services, development
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None  # None: no metrics are given out
+    traces_url: str | None = field(default=None, repr=False)  # None: no traces are made
     upload_limit_bytes: int = 5 * 2**30
     intake_limit_bytes: int = 64 * 2**20
     request_limit_bytes: int = 2**20  # a GraphQL body
@@ -75,6 +79,7 @@ class Settings:
             directory_origin=env.get("CARNET_DIRECTORY_ORIGIN") or defaults.directory_origin,
             trust_list_file=_path(env, "CARNET_TRUST_LIST_FILE"),
             oidc_file=_path(env, "CARNET_OIDC_FILE"),
+            password_sign_in=_number(env, "CARNET_PASSWORD_SIGN_IN", 0, 0, 1) == 1,
             trusted_proxies=tuple(env.get("CARNET_TRUSTED_PROXIES", "").replace(",", " ").split()),
             allowed_origins=tuple(env.get("CARNET_ALLOWED_ORIGINS", "").replace(",", " ").split()),
             sockets_per_address=_number(
@@ -89,6 +94,9 @@ class Settings:
             vapid_key_file=_path(env, "CARNET_VAPID_KEY_FILE"),
             push_hosts=tuple(env.get("CARNET_PUSH_HOSTS", "").replace(",", " ").split()),
             push_private=_number(env, "CARNET_PUSH_PRIVATE", 0, 0, 1) == 1,
+            metrics_host=env.get("CARNET_METRICS_HOST") or defaults.metrics_host,
+            metrics_port=_number(env, "CARNET_METRICS_PORT", 0, 1, 65535) or None,
+            traces_url=env.get("CARNET_TRACES_URL") or None,
             upload_limit_bytes=_number(
                 env, "CARNET_UPLOAD_LIMIT_BYTES", defaults.upload_limit_bytes, 1, 2**50
             ),

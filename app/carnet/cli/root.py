@@ -13,6 +13,7 @@ COMMANDS = {
     "demo": "carnet.cli.serve:demo",
     "serve": "carnet.cli.serve:serve",
     "migrate": "carnet.cli.migrate:migrate",
+    "check": "carnet.cli.check:check",
     "intake": "carnet.cli.intake:intake",
     "token": "carnet.cli.token:token",
     "account": "carnet.cli.accounts:account",
@@ -24,6 +25,8 @@ COMMANDS = {
     "sandbox": "carnet.cli.sandbox:sandbox",
     "habilitation": "carnet.cli.habilitation:habilitation",
     "journal": "carnet.cli.journal:journal",
+    "backup": "carnet.cli.backup:backup",
+    "restore": "carnet.cli.restore:restore",
     "notifications": "carnet.cli.notifications:notifications",
     "schema": "carnet.cli.schema:schema",
     "statistics": "carnet.cli.statistics:statistics",
@@ -50,6 +53,7 @@ Settings (environment variables):
   CARNET_DIRECTORY_ORIGIN  name of the directory of messaging keys [carnet/directory]
   CARNET_TRUST_LIST_FILE   who is trusted to certify vaccinations, JSON; unset: nobody
   CARNET_OIDC_FILE         trusted identity providers, TOML
+  CARNET_PASSWORD_SIGN_IN  1 lets Carnet keep passwords itself in production
   CARNET_ALLOWED_ORIGINS   origins of web pages that may open sockets, beside the server's own
   CARNET_SOCKETS_PER_ADDRESS  open sockets and event streams of one address [1000]
   CARNET_SOCKETS_PER_USER  the same of one user [32]
@@ -63,6 +67,9 @@ Settings (environment variables):
   CARNET_PUBLISHER_SECRET  the credential that carnet intake sends
   CARNET_UPLOAD_LIMIT_BYTES, CARNET_INTAKE_LIMIT_BYTES, CARNET_REQUEST_LIMIT_BYTES
                            largest upload, submission and GraphQL body
+  CARNET_METRICS_PORT      give metrics to Prometheus on this port; unset: do not
+  CARNET_METRICS_HOST      address to do so on [127.0.0.1]
+  CARNET_TRACES_URL        who takes traces, http://127.0.0.1:4318/v1/traces; unset: none are made
   CARNET_DEBUG             1 shows the traceback of an error
 
 \b

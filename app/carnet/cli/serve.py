@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -84,16 +83,20 @@ def _settings(host: str | None, port: int | None) -> Settings:
 
 
 def _run(settings: Settings, *, is_demo: bool, has_access_log: bool) -> None:
+    from carnet.cli.logs import log_to_stderr
+    from carnet.cli.metrics import giving_out
     from carnet.cli.server import listen, run_until_stopped
     from carnet.store.embedded import hold
 
     if is_demo and settings.mode is Mode.PRODUCTION:
         raise UserMistake("The sandbox is not for production; unset CARNET_MODE.")
-    log_to_stderr(has_access_log)
+    _refuse_danger(settings)
+    log_to_stderr(has_access_log, is_for_people=is_demo)
     with ExitStack() as held:
         if settings.database_url is None:
             held.enter_context(hold(settings.data_dir))
         listening = held.enter_context(listen(settings.host, settings.port))
+        held.enter_context(giving_out(settings))
 
         async def work(stopper: Stopper) -> None:
             await _serve(settings, listening, stopper, is_demo=is_demo)
@@ -102,6 +105,8 @@ def _run(settings: Settings, *, is_demo: bool, has_access_log: bool) -> None:
 
 
 def _run_workers(settings: Settings, *, has_access_log: bool) -> None:
+    from carnet.cli.logs import log_to_stderr
+    from carnet.cli.metrics import giving_out, shared_folder
     from carnet.cli.server import run_until_stopped
     from carnet.cli.workers import Supervisor
     from carnet.cli.workspace import owner_url, workspace
@@ -110,12 +115,15 @@ def _run_workers(settings: Settings, *, has_access_log: bool) -> None:
     from carnet.store.embedded import hold
 
     refuse_lonely_broker(settings)
+    _refuse_danger(settings)
     log_to_stderr(has_access_log)
     with ExitStack() as held:
         if settings.database_url is None:
             held.enter_context(hold(settings.data_dir))
         supervisor = Supervisor(settings, settings.workers, has_access_log=has_access_log)
         held.enter_context(supervisor.listening())
+        if settings.metrics_port is not None:
+            held.enter_context(giving_out(settings, held.enter_context(shared_folder())))
 
         async def work(stopper: Stopper) -> None:
             _say_opening(settings)
@@ -164,15 +172,28 @@ async def serve_here(
     """
     from carnet.cli.application import application
     from carnet.cli.filling import fill
+    from carnet.cli.metrics import sampling
     from carnet.cli.server import serve as serve_until_stopped
+    from carnet.cli.traces import tracing
     from carnet.cli.upkeep import upkeep
     from carnet.cli.workspace import workspace
+    from carnet.http.observing import Observer
 
     async with workspace(settings) as opened:
         if is_demo:
             await fill(opened)
-        async with application(opened) as app, upkeep(opened):
-            await serve_until_stopped(app, listening, stopper, announce, app.state.live)
+        engine = opened.database.engine.sync_engine
+        with tracing(settings, engine) as traced:
+            async with application(opened) as app, upkeep(opened), sampling(opened):
+                observed = Observer(app, traced)
+                await serve_until_stopped(observed, listening, stopper, announce, app.state.live)
+
+
+def _refuse_danger(settings: Settings) -> None:
+    from carnet.cli.check import refuse_danger
+
+    if settings.mode is Mode.PRODUCTION:
+        refuse_danger(settings)
 
 
 def _say_opening(settings: Settings) -> None:
@@ -184,10 +205,3 @@ def _say_serving(settings: Settings) -> None:
     from carnet.cli.intake import local_server
 
     click.echo(f"Carnet serves {local_server(settings)}; Ctrl-C stops it.")
-
-
-def log_to_stderr(has_access_log: bool) -> None:
-    """Write warnings to stderr, and on request a line for each request."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    access = logging.getLogger("carnet.access")
-    access.setLevel(logging.INFO if has_access_log else logging.WARNING)

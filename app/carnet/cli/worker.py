@@ -29,7 +29,8 @@ BEAT = 1.0  # seconds
 @click.option("--access-log/--no-access-log")
 def worker(listening: int, line: int, access_log: bool) -> None:
     """Serve on an inherited socket. Both arguments are file descriptors."""
-    from carnet.cli.serve import log_to_stderr, serve_here
+    from carnet.cli.logs import log_to_stderr
+    from carnet.cli.serve import serve_here
     from carnet.cli.server import LedStopper, run_until_stopped
     from carnet.settings import Settings
 

@@ -18,6 +18,7 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
+from carnet.cli.metrics import forget_process
 from carnet.cli.server import Stopper, bind, listen
 from carnet.errors import UserMistake
 from carnet.settings import Settings
@@ -159,6 +160,7 @@ class Supervisor:
                 code = await process.wait()
             finally:
                 del self._living[process]
+                forget_process(process.pid)
                 self._serving.discard(process)
         if not self._is_stopping.is_set():
             _log.warning("worker %s ended with %s; another one is started", process.pid, code)

@@ -34,6 +34,16 @@ class Gate:
     passwords: Passwords
     attempts: Attempts
     server_key: bytes = field(default_factory=lambda: token_bytes(32), repr=False)
+    takes_passwords: bool = True
+
+    def refuse_if_closed(self) -> None:
+        """Refuse whoever comes with a password where this server keeps none.
+
+        Raises:
+            SignInFailed: it does not.
+        """
+        if not self.takes_passwords:
+            raise SignInFailed("This server keeps no passwords; use your identity provider.")
 
 
 async def sign_in(
@@ -45,9 +55,11 @@ async def sign_in(
     exist costs the same time and gives the same answer as a wrong password.
 
     Raises:
-        SignInFailed: the login or the password is wrong, or the account is disabled.
+        SignInFailed: the login or the password is wrong, the account is disabled, or this server
+            keeps no passwords.
         RateLimited: too many attempts, or too many people at once.
     """
+    gate.refuse_if_closed()
     name = normalized_login(login[: 2 * LOGIN_LIMIT])
     gate.passwords.refuse_a_crowd()
     attempt_id = await gate.attempts.begin(name, address)

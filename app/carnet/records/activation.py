@@ -49,6 +49,7 @@ async def activate_with_letter(
         The session and the record.
 
     Raises:
+        SignInFailed: this server keeps no passwords: sign in, and activate with the code.
         ValidationFailed: the login or the password is not acceptable.
         RateLimited: too many attempts, or too many people at once.
         EnrolmentFailed: number, date and code do not go together.
@@ -56,6 +57,7 @@ async def activate_with_letter(
         RecordClosed: they do, and the record's state allows no activation.
         Conflict: they do, and the record is activated already, or the login is taken.
     """
+    gate.refuse_if_closed()
     name = acceptable_login(login)
     acceptable(password, name)
     gate.passwords.refuse_a_crowd()

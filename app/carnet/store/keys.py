@@ -85,6 +85,11 @@ class FileKeyProvider:
             create_key_file(path)
         return cls(read_key_file(path))
 
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the KEKs, in the order of the file."""
+        return list(self._keks)
+
     async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
         """Wrap with the current KEK."""
         nonce = token_bytes(NONCE_BYTES)

@@ -91,7 +91,7 @@ async def upgrade(owner_url: str | URL, *, create: bool = False) -> None:
     url = asyncpg_url(owner_url)
     with _clear_errors():
         if create:
-            await _create(url)
+            await create_database(url)
         async with _connected(url) as connection:
             # Before the lock timeout, which would count here too: two upgrades take turns.
             await _execute(connection, f"SELECT pg_advisory_lock({ONE_AT_A_TIME})")
@@ -151,7 +151,7 @@ async def _execute(connection: AsyncConnection, *statements: str) -> None:
     await connection.commit()
 
 
-async def _create(url: URL) -> None:
+async def create_database(url: URL) -> None:
     """Create the URL's database through the maintenance database, unless it is there."""
     engine = create_async_engine(
         url.set(database="postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT"

@@ -187,6 +187,14 @@ class Objects:
         for page in self._pages(shard):
             yield [found for found in page if found.modified_at < before]
 
+    def paths(self) -> set[str]:
+        """Return the paths of all objects: for an installation that should have few or none.
+
+        Raises:
+            ContentUnavailable: the store does not answer.
+        """
+        return {found.path for page in self._pages(None) for found in page}
+
     def remove_staged(self, shard: str, before: datetime) -> int:
         """Delete what local writers that were killed left half written; return how many files."""
         if self.folder is None:
@@ -194,7 +202,7 @@ class Objects:
         with _faults():
             return _remove_staged(self.folder / shard, before)
 
-    def _pages(self, prefix: str) -> Iterator[list[Found]]:
+    def _pages(self, prefix: str | None) -> Iterator[list[Found]]:
         with _faults():
             pages = iter(self._store.list(prefix, chunk_size=PAGE))
         while True:

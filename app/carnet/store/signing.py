@@ -66,11 +66,15 @@ class Signer:
 
     def has_signed(self, head: TreeHead) -> bool:
         """Tell whether one of the keys signed this head."""
-        key: Ed25519PublicKey | None = self._known.get(head.key_id)
+        return self.has_signed_bytes(head.key_id, head.signature, head.signed_bytes)
+
+    def has_signed_bytes(self, key_id: str, signature: bytes, data: bytes) -> bool:
+        """Tell whether one of the keys, the one of this id, signed these bytes."""
+        key: Ed25519PublicKey | None = self._known.get(key_id)
         if key is None:
             return False
         try:
-            key.verify(head.signature, head.signed_bytes)
+            key.verify(signature, data)
         except InvalidSignature:
             return False
         return True
