@@ -251,11 +251,16 @@ class Follower:
                 await task
 
     async def until(self, condition: Callable[[], bool], within: float = SOON) -> None:
-        """Wait until something is so."""
-        async with asyncio.timeout(within):
-            while not condition():
-                self._changed.clear()
-                await self._changed.wait()
+        """Wait until something is so; say what there is instead if it does not come."""
+        try:
+            async with asyncio.timeout(within):
+                while not condition():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise TimeoutError(
+                f"told {len(self.told)} events, {self.titles[-20:]=} {self.closes=} {self.errors=}"
+            ) from None
 
     async def until_told(self, ids: Sequence[str], within: float = SOON) -> None:
         """Wait until it was told as many events as these; say what is missing otherwise."""
