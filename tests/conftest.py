@@ -31,6 +31,9 @@ from carnet.store.database import Database
 from carnet.store.embedded import EmbeddedPostgres, hold
 from carnet.store.keys import FileKeyProvider
 
+# Servers that tests start would compile all of the code each time: seconds, hundreds of times.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 TEMPLATE = "carnet_template"
 ROOT = Path(__file__).parent.parent
 

@@ -87,7 +87,7 @@ def test_a_server_that_runs_here_is_used(
             done = loaded("intake", *args, str(file), CARNET_PORT=str(port))
             assert (done.code, done.err) == (0, "")
         assert server.stop(signal.SIGINT) == 0
-        assert server.errors().count('"path":"/intake"') == 2
+        assert server.errors().count('"path": "/intake"') == 2
     assert done.out == f"{file}: 1 duplicate\n1 file: 1 duplicate\n"
 
 

@@ -12,8 +12,6 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from fpdf import FPDF
-from fpdf.enums import XPos, YPos
 from sqlalchemy import ColumnElement, select
 
 from carnet.access.filters import speaks_for
@@ -123,6 +121,10 @@ _TEXTS = {
 def printed(proof: Proof) -> bytes:
     """Return the proof as a one-page PDF."""
     title, french, english, closing = _TEXTS[proof.kind]
+    # A server that prints no proof starts without the fonts, which take a quarter of a second.
+    from fpdf import FPDF
+    from fpdf.enums import XPos, YPos
+
     pdf = FPDF(format="A4")
     pdf.set_creation_date(proof.at)
     pdf.set_title(title)
