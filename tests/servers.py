@@ -6,11 +6,13 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 STARTS_WITHIN = 90  # seconds, on a machine that does much else
 STOPS_WITHIN = 30
@@ -24,8 +26,9 @@ def free_port() -> int:
 class Running:
     """A server in a process of its own."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+    def __init__(self, process: subprocess.Popen[str], port: int, log: IO[str]) -> None:
         self.process = process
+        self.log = log
         self.address = f"http://127.0.0.1:{port}"
         self.said = ""
 
@@ -49,8 +52,9 @@ class Running:
         return self.process.wait(STOPS_WITHIN)
 
     def errors(self) -> str:
-        assert self.process.stderr is not None
-        return self.process.stderr.read()
+        """Return all of what it wrote to stderr."""
+        self.log.seek(0)
+        return self.log.read()
 
 
 @contextmanager
@@ -58,16 +62,20 @@ def running(
     command: tuple[str, ...], env: dict[str, str], port: int, until: str
 ) -> Iterator[Running]:
     """Start a server, wait until it says ``until``, and kill it if the test did not stop it."""
-    with subprocess.Popen(
-        command,
-        env={**env, "CARNET_PORT": str(port)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    # Not a pipe: one that nobody reads is full after some hundred requests, and the server waits.
+    with (
+        tempfile.TemporaryFile("a+") as log,
+        subprocess.Popen(
+            command,
+            env={**env, "CARNET_PORT": str(port)},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        ) as process,
+    ):
         try:
-            server = Running(process, port)
+            server = Running(process, port, log)
             server.wait_until(until)
             yield server
         finally:
