@@ -1,0 +1,75 @@
+"""How an operation is let in and run, whichever transport it comes by.
+
+In this order: its text is found or refused, read and bounded, and its cost taken from the viewer's
+budget; only then does anything of it run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import GraphQLError
+
+from carnet.http.budget import Budgets, Spent
+from carnet.http.requests import GraphQLRequest
+from carnet.people.actor import Actor
+from carnet.settings import Settings
+from carnet_graphql.assembly import CarnetSchema
+from carnet_graphql.context import Context
+from carnet_graphql.masking import mask_all
+from carnet_graphql.operation import Operation
+from carnet_graphql.trusted import TrustedDocuments
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An operation that may run, paid for."""
+
+    operation: Operation
+    variables: dict[str, Any] | None
+    spent: Spent
+
+
+class Execution:
+    """Lets operations in and runs them. One for each process."""
+
+    def __init__(
+        self, schema: CarnetSchema, settings: Settings, documents: TrustedDocuments
+    ) -> None:
+        self._schema = schema
+        self._documents = documents
+        self._budgets = Budgets(settings)
+
+    def admit(
+        self, request: GraphQLRequest, actor: Actor, address: str, correlation_id: str
+    ) -> Admitted | list[GraphQLError]:
+        """Let an operation in, or return what is wrong with its document.
+
+        Raises:
+            PersistedQueryNotFound, OperationNotTrusted: its document is not served.
+            OperationTooCostly, RateLimited: it costs too much, or too much for now.
+        """
+        text = self._documents.text_of(request.query, request.document_id, actor)
+        found = self._schema.operations.read(text, request.operation_name)
+        if isinstance(found, list):
+            return mask_all(found, correlation_id) or []
+        cost = self._schema.costs.of(found, request.variables)
+        return Admitted(found, request.variables, self._budgets.spend(actor, address, cost))
+
+    async def run(self, admitted: Admitted, context: Context) -> Mapping[str, Any]:
+        """Run a query or a mutation, and return the answer as GraphQL has it.
+
+        What ended before anything ran, such as a variable of a wrong type, has no ``data``.
+        """
+        result = await self._schema.run(admitted.operation, admitted.variables, context)
+        body: dict[str, Any] = {}
+        # Masked already, unless an extension itself failed; masking twice changes nothing.
+        errors = mask_all(result.errors, context.correlation_id)
+        if errors:
+            body["errors"] = [error.formatted for error in errors]
+        if not errors or result.data is not None or any(error.path for error in errors):
+            body["data"] = result.data
+        body["extensions"] = {**(result.extensions or {}), "cost": admitted.spent.shown()}
+        return body
