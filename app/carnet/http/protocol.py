@@ -91,9 +91,9 @@ class HttpProtocol(HttpToolsProtocol):
         if size > HEAD_LIMIT:
             self._fault = HEAD_TOO_LARGE
             raise ValueError("the head is too large")
+        super().on_headers_complete()
         self._is_in_head = False
         self._trailers = 0
-        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The request has come; another may follow."""
@@ -129,7 +129,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _time_out(self) -> None:
         self._timer = None
-        if self._size:
+        if self._size or self._has_begun:
             self._refuse(HEAD_TOO_SLOW)
         else:
             self.transport.close()  # it never asked anything
