@@ -48,8 +48,8 @@ class Settings:
     trusted_documents: tuple[Path, ...] = ()  # registries of operations
     trusted_documents_only: bool = False  # people may send nothing else
     query_cost_limit: int = 10_000  # of one operation; see `carnet_graphql.cost`
-    query_budget: int = 50_000  # of one viewer, in one process
-    query_budget_per_second: int = 2_000  # of it that comes back
+    query_budget: int = 100_000  # of one viewer, in one process
+    query_budget_per_second: int = 5_000  # of it that comes back
     sockets_per_address: int = 1000  # a whole hospital may come from one
     sockets_per_user: int = 32  # tabs and devices
     smtp_url: str | None = field(default=None, repr=False)  # None: no e-mail

@@ -10,7 +10,7 @@ import pytest
 from graphql import get_introspection_query
 
 from carnet.settings import Settings
-from carnet_graphql.cost import LIST_SIZE, MUTATION, PAGE, SIZES, WEIGHTS
+from carnet_graphql.cost import LIST_SIZE, MUTATION, OPERATION, PAGE, SIZES, WEIGHTS
 from carnet_graphql.operation import Operation
 
 DOCUMENTS = "documents(first: %s) { edges { node { title } } }"
@@ -20,7 +20,7 @@ TWO = " edges { node { id title } }"
 def cost(query: str, variables: dict[str, Any] | None = None, name: str | None = None) -> int:
     found = graph.SCHEMA.operations.read(query, name)
     assert isinstance(found, Operation), found
-    return graph.SCHEMA.costs.of(found, variables)
+    return graph.SCHEMA.costs.of(found, variables) - OPERATION
 
 
 def record(selections: str, more: str = "") -> str:
@@ -39,10 +39,10 @@ def record(selections: str, more: str = "") -> str:
         (record("documents(first: 1000000000) {" + TWO + "}"), 1 + 1 + PAGE + 1 + 100 * 3),
         (record("documents(first: -5) {" + TWO + "}"), 1 + 1 + PAGE + 1 + 1 * 3),
         (record("documents(first: null) {" + TWO + "}"), 1 + 1 + PAGE + 1 + 20 * 3),
-        # A page in a page is multiplied, a list in one too.
+        # A page in a page is multiplied, a list in one too; both pages are read but once.
         (
             record("documents(first: 5) { edges { node { versions(first: 3) {" + TWO + "} } } }"),
-            1 + 1 + PAGE + 1 + 5 * (1 + 1 + PAGE + 1 + 3 * 3),
+            1 + 1 + PAGE + 1 + 5 * (1 + 1 + 1 + 3 * 3) + PAGE,
         ),
         (
             record("documents(first: 5) { edges { node { contents { url } } } }"),

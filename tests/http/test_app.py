@@ -507,18 +507,19 @@ async def test_a_get_that_is_no_query_is_refused(
 
 
 async def test_every_answer_tells_its_cost(serve: Serve) -> None:
-    async with serve(query_cost_limit=3, query_budget=4, query_budget_per_second=1) as client:
+    bounds = {"query_cost_limit": 53, "query_budget": 100, "query_budget_per_second": 1}
+    async with serve(**bounds) as client:
         answer = await post(client, {"query": "{ who number }"})
-        cost = {"requested": 2, "available": 2, "limit": 4, "restoredPerSecond": 1}
+        cost = {"requested": 52, "available": 48, "limit": 100, "restoredPerSecond": 1}
         assert answer.json()["extensions"] == {"cost": cost}
         answer = await post(client, {"query": "{ who a: who b: who c: who }"})
         assert (answer.status_code, code(answer)) == (400, "OPERATION_TOO_COSTLY")
         answer = await post(client, {"query": "{ who a: who b: who }"})
         assert (answer.status_code, code(answer)) == (429, "RATE_LIMITED")
-        assert answer.headers["retry-after"] == "1"
+        assert answer.headers["retry-after"] in {"4", "5"}  # a second may have passed
         # A budget is the viewer's: somebody else has their own.
         answer = await post(client, {"query": "{ who }"}, authorization="Bearer good")
-        assert answer.json()["extensions"]["cost"]["available"] == 3
+        assert answer.json()["extensions"]["cost"]["available"] == 49
 
 
 async def test_a_variable_of_a_wrong_type_is_a_request_error(serve: Serve) -> None:
