@@ -127,5 +127,10 @@ async def test_each_example_answers(database: Database, blobs: BlobStore) -> Non
             if kind == "mutation":
                 assert found["data"]["attestConsent"]["__typename"] == "AttestConsentSuccess"
                 assert (await following.event())["__typename"] == "NotificationReceived"
+                mother = await token_of(client, served, login_of("camille"), PASSWORD)
+                headers = {"Authorization": f"Bearer {mother}"}
+                answer = await client.post(served.url, json={"query": example}, headers=headers)
+                refusal = answer.json()["data"]["attestConsent"]
+                assert refusal["rule"] == "access.only-professionals"
             else:
                 assert '"edges":[{' in answer.text

@@ -114,7 +114,7 @@ subscription WhatHappens {
 `,
   `# As faure, a radiologist whom nobody has let in:
 # Camille agrees in his consulting room, and is told
-# at once. As anybody else, see a refusal.
+# at once. As a patient, see a refusal.
 
 mutation AttestConsent {
   attestConsent(
