@@ -18,7 +18,7 @@ from carnet.errors import CarnetError
 from carnet.http.answers import on_http_exception, on_refusal
 from carnet.http.graphql_view import graphql
 from carnet.http.guards import Guard
-from carnet.http.ide import ide_files
+from carnet.http.ide import ide_routes
 from carnet.http.live import Live
 from carnet.http.services import Services, services_of
 from carnet.settings import Mode, Settings
@@ -44,7 +44,7 @@ def create_app(
         Route("/health/ready", ready),
     ]
     if services.settings.mode is Mode.DEVELOPMENT:
-        own.append(ide_files())
+        own.extend(ide_routes())
     live = Live(services, broker)
 
     @asynccontextmanager
