@@ -30,11 +30,15 @@ SCHEMA = (ROOT / "schema.graphql").read_text()
 OF_TRANSPORTS = {
     "BAD_REQUEST": 400,
     "GRAPHQL_PARSE_FAILED": 400,
+    "HEAD_TOO_LARGE": 431,
+    "HOST_NOT_ALLOWED": 400,
     "INTERNAL": 500,
     "METHOD_NOT_ALLOWED": 405,
     "NOT_ACCEPTABLE": 406,
+    "ORIGIN_NOT_ALLOWED": 403,
     "PRECONDITION_FAILED": 412,
     "RANGE_NOT_SATISFIABLE": 416,
+    "REQUEST_TIMEOUT": 408,
 }
 ROWS = {
     code: (int(status), member or None)
