@@ -1,4 +1,4 @@
-"""CBOR (RFC 8949) as certificates need it: plain values, few and shallow, looked at before decoding.
+"""CBOR (RFC 8949) as certificates need it: plain values, few and shallow, looked at beforehand.
 
 A general decoder turns tags into decimals, fractions, patterns or messages, whose making takes
 seconds for a few hundred compressed characters. None of them is in a certificate, and what is
