@@ -173,7 +173,7 @@ def _dose(row: dict[str, Any]) -> CertifiedDose:
 
 def _text(row: Any, name: str | int, most: int) -> str:
     found = row[name]
-    if not isinstance(found, str) or not 1 <= len(found) <= most:
+    if not isinstance(found, str) or not 1 <= len(found) <= most or "\0" in found:
         raise ValueError
     return found
 
