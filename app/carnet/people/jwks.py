@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import orjson
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
@@ -79,6 +78,8 @@ class KeySource:
         self._flight = None
 
     async def _fetch(self) -> None:
+        import httpx  # loaded where there is a provider to ask: it brings a lot with it
+
         self.fetches += 1
         try:
             async with asyncio.timeout(TIMEOUT):
@@ -129,6 +130,8 @@ def _has_fair_size(item: dict[str, Any]) -> bool:
 
 
 async def _get(uri: str) -> bytes:
+    import httpx
+
     body = bytearray()
     # A proxy of the environment serves the world outside, not this machine.
     trust_env = urlsplit(uri).hostname not in LOOPBACK

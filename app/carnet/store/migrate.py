@@ -18,13 +18,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.script.revision import ResolutionError
-from alembic.util import CommandError
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -33,7 +28,16 @@ from sqlalchemy.pool import NullPool
 from carnet.errors import UserMistake
 from carnet.store.database import APP_ROLE, asyncpg_url
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 FOLDER = Path(__file__).parent / "migrations"
+REVISIONS = sorted(
+    file.name.partition("_")[0] for file in (FOLDER / "versions").glob("[0-9]*_*.py")
+)
+"""This version's migrations, the newest last: known without Alembic, which is slow to load and has
+nothing to do where all of them are done."""
+
 LOCK_TIMEOUT = 4  # seconds; a migration that waits for a lock makes everybody wait behind it
 ONE_AT_A_TIME = 0x6361726E6574  # the advisory lock of upgrades: «carnet»
 
@@ -97,7 +101,8 @@ async def upgrade(owner_url: str | URL, *, create: bool = False) -> None:
             await _execute(connection, f"SELECT pg_advisory_lock({ONE_AT_A_TIME})")
             await _execute(connection, f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
             await _execute(connection, *_ROLE)
-            await connection.run_sync(_to_head)
+            if await _is_pending(connection):
+                await connection.run_sync(_to_head)
             await _execute(connection, *_GRANTS)
 
 
@@ -110,19 +115,15 @@ async def pending(url: str | URL) -> bool:
     Raises:
         UserMistake: the database is newer than this version or out of reach.
     """
-    script = ScriptDirectory.from_config(config())
     with _clear_errors():
         async with _connected(asyncpg_url(url)) as connection:
-            current = await connection.run_sync(
-                lambda sync: MigrationContext.configure(sync).get_current_heads()
-            )
-            for revision in current:
-                script.get_revision(revision)  # raises for one that only a newer version has
-    return set(current) != set(script.get_heads())
+            return await _is_pending(connection)
 
 
 def config(connection: Connection | None = None) -> Config:
     """Return Alembic's settings; ``connection`` is the one that ``env.py`` runs on."""
+    from alembic.config import Config
+
     settings = Config()
     settings.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     settings.set_main_option("path_separator", "newline")
@@ -130,7 +131,26 @@ def config(connection: Connection | None = None) -> Config:
     return settings
 
 
+async def _is_pending(connection: AsyncConnection) -> bool:
+    """Tell whether the database lacks a migration of this version.
+
+    Raises:
+        UserMistake: it has one that only a newer version has.
+    """
+    done: set[str] = set()
+    if await connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL")):
+        done.update(await connection.scalars(text("SELECT version_num FROM alembic_version")))
+    await connection.rollback()
+    if not done.issubset(REVISIONS):
+        raise UserMistake(
+            "The database was migrated by a newer Carnet: install that version or a newer one."
+        )
+    return done != set(REVISIONS[-1:])
+
+
 def _to_head(connection: Connection) -> None:
+    from alembic import command
+
     command.upgrade(config(connection), "head")
 
 
@@ -173,10 +193,6 @@ def _clear_errors() -> Iterator[None]:
     """Turn what an operator can cause into one line; a fault of ours stays as it is."""
     try:
         yield
-    except (CommandError, ResolutionError):
-        raise UserMistake(
-            "The database was migrated by a newer Carnet: install that version or a newer one."
-        ) from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UserMistake(f"The database cannot be reached: {reason}.") from None
