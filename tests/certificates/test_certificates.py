@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,7 +30,11 @@ from carnet.certificates.reading import read
 from carnet.certificates.trust import TrustList
 from carnet.errors import CertificateRefused, UserMistake
 
-SAMPLES = Path(__file__).parents[3] / "shared" / "data"
+SAMPLES = Path(os.environ.get("CARNET_SAMPLES") or Path(__file__).parents[3] / "shared/data")
+if not SAMPLES.is_dir():
+    pytest.skip(
+        "no real sample files here: set CARNET_SAMPLES to their folder", allow_module_level=True
+    )
 EXPECTED: dict[str, Any] = json.loads((SAMPLES / "EXPECTED_dcc.json").read_text())
 CARDS = SAMPLES / "smart-health-cards"
 ISSUER = "https://spec.smarthealth.cards/examples/issuer"
