@@ -9,6 +9,7 @@ The libraries are loaded with the first push: they take as long as the rest of t
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import socket
 import time
@@ -16,6 +17,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from importlib import import_module
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -69,6 +71,8 @@ class PushSender:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[PushRun]:
         """Open connections as they are needed, and close them."""
+        for name in ("aiohttp", "pywebpush"):
+            await asyncio.to_thread(import_module, name)  # so that nobody waits for it
         import aiohttp
 
         connector = aiohttp.TCPConnector(

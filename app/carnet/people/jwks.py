@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -78,9 +79,10 @@ class KeySource:
         self._flight = None
 
     async def _fetch(self) -> None:
-        import httpx  # loaded where there is a provider to ask: it brings a lot with it
-
         self.fetches += 1
+        await asyncio.to_thread(import_module, "httpx")  # it brings a lot with it; nobody waits
+        import httpx
+
         try:
             async with asyncio.timeout(TIMEOUT):
                 keys = read_keys(await _get(self._uri))
