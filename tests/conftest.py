@@ -51,7 +51,7 @@ FAST = {
     "max_connections": "200",
 }
 
-COMPILED = LRUCache[Any, Any](5000)
+COMPILED = LRUCache[Any, Any](2000)
 DIALECTS: list[Any] = []
 
 FOLDER = pytest.StashKey[Path]()
