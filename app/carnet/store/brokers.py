@@ -63,9 +63,10 @@ def broker_url(settings: Settings, database_url: str | URL) -> str:
         if scheme == "memory":
             return "memory://"
         if scheme in _REDIS:
-            from redis.asyncio.connection import parse_url  # slow to load, and seldom used
+            # Slow to load and seldom used; here no link waits for it, which has a second to open.
+            from carnet.store.redis_broker import check_url
 
-            parse_url(settings.broadcast_url)
+            check_url(settings.broadcast_url)
             return settings.broadcast_url
         if scheme in _POSTGRES:
             return _dsn(make_url(settings.broadcast_url))

@@ -8,8 +8,18 @@ from __future__ import annotations
 from contextlib import suppress
 
 from broadcaster._backends.redis import RedisBackend
+from redis.asyncio.connection import parse_url
 
 from carnet.store.tasks import end
+
+
+def check_url(url: str) -> None:
+    """Read the URL as the library does.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    parse_url(url)
 
 
 class Redis(RedisBackend):
