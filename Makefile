@@ -26,7 +26,7 @@ demo: $(VENV)/.installed ## start the server with the sandbox, at http://127.0.0
 	@exec $(BIN)/carnet demo $(ARGS)
 
 test: $(VENV)/.installed-dev ## run all tests
-	@$(BIN)/python -m pytest -q -n auto $(ARGS)
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
 test-large: $(VENV)/.installed-dev ## send and save a file of 1 GiB: its speed, and the memory it takes
 	@CARNET_TEST_FILE_MIB=1024 $(BIN)/python -m pytest -q -s tests/client/test_large_files.py

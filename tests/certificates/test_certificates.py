@@ -31,8 +31,10 @@ from carnet.certificates.trust import TrustList
 from carnet.errors import CertificateRefused, UserMistake
 
 SAMPLES = Path(os.environ.get("CARNET_SAMPLES") or Path(__file__).parents[3] / "shared/data")
-if not (SAMPLES / "EXPECTED_dcc.json").exists():
-    pytest.skip(f"there are no certificates in {SAMPLES}", allow_module_level=True)
+if not SAMPLES.is_dir():
+    pytest.skip(
+        "no real sample files here: set CARNET_SAMPLES to their folder", allow_module_level=True
+    )
 EXPECTED: dict[str, Any] = json.loads((SAMPLES / "EXPECTED_dcc.json").read_text())
 CARDS = SAMPLES / "smart-health-cards"
 ISSUER = "https://spec.smarthealth.cards/examples/issuer"

@@ -10,6 +10,11 @@ import pytest
 from servers import children, free_port, running
 
 
+@pytest.fixture
+def data_dir(settled_data_dir: Path) -> Path:
+    return settled_data_dir
+
+
 def scrape(port: int) -> dict[str, float]:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         lines = answer.read().decode().splitlines()

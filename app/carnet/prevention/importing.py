@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import select
@@ -11,10 +12,12 @@ from sqlalchemy import select
 from carnet.access.rules import Action
 from carnet.people.actor import Actor
 from carnet.prevention.appointments import check_room, journal, new_row
-from carnet.prevention.ics_import import Imported, read
 from carnet.prevention.tables import Appointment
 from carnet.records.actions import writable
 from carnet.store.database import Work
+
+if TYPE_CHECKING:
+    from carnet.prevention.ics_import import Imported
 
 
 @dataclass(slots=True)
@@ -38,6 +41,8 @@ async def import_ics(
         NotFound, AccessDenied, RecordClosed: as `carnet.records.actions.writable`.
         QuotaExceeded: the record has no room; nothing is taken then.
     """
+    from carnet.prevention.ics_import import read  # slow to load, and seldom used
+
     granted = await writable(actor, work, record_id, Action.WRITE_PROFILE)
     reading = await asyncio.to_thread(read, text, work.now, time_zone)
     outcome = ImportOutcome(skipped=reading.skipped)

@@ -19,13 +19,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.script.revision import ResolutionError
-from alembic.util import CommandError
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -33,6 +28,9 @@ from sqlalchemy.pool import NullPool
 
 from carnet.errors import UserMistake
 from carnet.store.database import APP_ROLE, asyncpg_url
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 FOLDER = Path(__file__).parent / "migrations"
 LOCK_TIMEOUT = 4  # seconds; a migration that waits for a lock makes everybody wait behind it
@@ -116,7 +114,8 @@ async def upgrade(
 
             async def attempt() -> None:
                 await _execute(connection, *_ROLE)
-                await connection.run_sync(_to_head, folder, told)
+                if folder != FOLDER or await _is_pending(connection):  # Alembic is slow to load
+                    await connection.run_sync(_to_head, folder, told)
                 await _execute(connection, *_GRANTS)
 
             await _patiently(connection, attempt, pauses, told)
@@ -153,15 +152,18 @@ async def pending(url: str | URL) -> bool:
     Raises:
         UserMistake: the database is newer than this version or out of reach.
     """
-    script = ScriptDirectory.from_config(config())
     with _clear_errors():
         async with _connected(asyncpg_url(url)) as connection:
-            current = await connection.run_sync(
-                lambda sync: MigrationContext.configure(sync).get_current_heads()
-            )
-            for revision in current:
-                script.get_revision(revision)  # raises for one that only a newer version has
-    return set(current) != set(script.get_heads())
+            return await _is_pending(connection)
+
+
+def revisions() -> list[str]:
+    """Return this version's migrations, the newest last, by the names of their files.
+
+    Without Alembic, which is slow to load and has nothing to do where all of them are done.
+    """
+    files = (FOLDER / "versions").glob("[0-9]*_*.py")
+    return sorted(file.name.partition("_")[0] for file in files)
 
 
 def config(
@@ -174,6 +176,8 @@ def config(
         folder: where the migrations are.
         told: hears of each one that is done.
     """
+    from alembic.config import Config
+
     settings = Config()
     settings.set_main_option("script_location", str(folder).replace("%", "%%"))
     settings.set_main_option("path_separator", "newline")
@@ -182,7 +186,27 @@ def config(
     return settings
 
 
+async def _is_pending(connection: AsyncConnection) -> bool:
+    """Tell whether the database lacks a migration of this version.
+
+    Raises:
+        UserMistake: it has one that only a newer version has.
+    """
+    done: set[str] = set()
+    if await connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL")):
+        done.update(await connection.scalars(text("SELECT version_num FROM alembic_version")))
+    await connection.rollback()
+    known = revisions()
+    if not done.issubset(known):
+        raise UserMistake(
+            "The database was migrated by a newer Carnet: install that version or a newer one."
+        )
+    return done != set(known[-1:])
+
+
 def _to_head(connection: Connection, folder: Path, told: Told) -> None:
+    from alembic import command
+
     command.upgrade(config(connection, folder, told), "head")
 
 
@@ -233,10 +257,6 @@ def _clear_errors(attempts: int = 1) -> Iterator[None]:
     """Turn what an operator can cause into one line; a fault of ours stays as it is."""
     try:
         yield
-    except (CommandError, ResolutionError):
-        raise UserMistake(
-            "The database was migrated by a newer Carnet: install that version or a newer one."
-        ) from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UserMistake(f"The database cannot be reached: {reason}.") from None
