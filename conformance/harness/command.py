@@ -12,7 +12,7 @@ from pathlib import Path
 from harness import node, page, results
 from harness.parts import EXAMPLES, PARTS, SEEDS, Run
 from harness.results import Check, Outcome
-from harness.server import ROOM, ServerFailed, serving
+from harness.server import ROOM, ServerFailed, serving, stop_in_order
 
 EXAMPLE_TEXT = """\
 examples:
@@ -73,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = dict(pair.partition("=")[::2] for pair in given.set)
     if not all(name.startswith("CARNET_") for name in settings):
         parser.error("--set takes CARNET_…=VALUE")
+    stop_in_order()
     run = Run(_tell, given.examples, given.seed or SEEDS, settings)
     try:
         outcomes = run_parts(given.part or list(PARTS), run)

@@ -12,7 +12,7 @@ from functools import partial
 
 from harness import node
 from harness.results import Check, Outcome
-from harness.server import Server
+from harness.server import Server, stop_in_order
 
 PERSONA = "camille"
 SCHEMA = node.HERE.parent / "schema.graphql"
@@ -97,8 +97,9 @@ def _schemathesis(run: Run) -> Outcome:
     if len(seeds) == 1:
         tallies = [fuzz.run_alone(seeds[0], run.examples, run.settings, run.tell)]
     else:
-        cores = max(1, min(len(seeds), os.cpu_count() or 1))
-        with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
+        cores = min(len(seeds), os.cpu_count() or 1)
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(cores, spawn, stop_in_order) as pool:
             begun = [
                 pool.submit(fuzz.run_alone, number, run.examples, run.settings, run.tell)
                 for number in seeds
@@ -170,7 +171,7 @@ PARTS: dict[str, Part] = {
     ),
     "schemathesis": Part(
         "Schemathesis",
-        "documents made from the schema, one in four of them wrong, each sent by nobody, a"
+        "documents made from the schema, one in four of them wrong, sent by turns by nobody, a"
         " patient, a doctor and an operator: never a 5xx, always GraphQL's shape, no cut line",
         _schemathesis,
         frozenset(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import shutil
 import signal
@@ -28,6 +29,9 @@ ROOM = {
     "CARNET_QUERY_BUDGET": "1000000000",
     "CARNET_SOCKETS_PER_USER": "1000",
 }
+
+
+_RUNNING: dict[subprocess.Popen[str], Path] = {}  # with the folder of its data
 
 
 class ServerFailed(Exception):
@@ -93,6 +97,8 @@ def serving(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
                 text=True,
                 start_new_session=True,
             )
+            _RUNNING[process] = folder
+            stack.callback(_RUNNING.pop, process)
             stack.callback(_stop, process)
             _wait(process, log)
             loop = stack.enter_context(asyncio.Runner())
@@ -102,6 +108,24 @@ def serving(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
             yield Server(process, port, log, opened, loop)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def stop_in_order() -> None:
+    """Let SIGTERM stop this process's servers, and then end it.
+
+    Not by an exception: Hypothesis would take it for a failure of what it tries.
+    """
+
+    def stop(number: int, _: object) -> None:
+        for process, folder in _RUNNING.items():
+            _stop(process)
+            shutil.rmtree(folder, ignore_errors=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
+            child.join(STOPS_WITHIN)
+        os._exit(128 + number)
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def _wait(process: subprocess.Popen[str], log: Path) -> None:

@@ -23,6 +23,7 @@ from harness.results import Check, Outcome
 SMALL = build_schema("type Query { thing(id: ID!): String } enum ErrorCode { NOT_FOUND }")
 JSON = "application/json"
 OWN = "application/graphql-response+json"
+ALWAYS_CUT, CUT_ONCE = 0, 1  # instead of a status
 REFUSED = {"message": "No.", "extensions": {"code": "NOT_FOUND"}}
 INTERNAL = {"message": "No.", "extensions": {"code": "INTERNAL"}}
 
@@ -85,7 +86,11 @@ class Fault:
 
 @contextmanager
 def answering(status: int, body: bytes, media_type: str = JSON) -> Iterator[Fault]:
+    asked_twice = set()
+
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_POST(self) -> None:
             asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
             if self.path == "/blobs":
@@ -94,10 +99,11 @@ def answering(status: int, body: bytes, media_type: str = JSON) -> Iterator[Faul
                 self.say(200, json.dumps({"data": introspection_from_schema(SMALL)}).encode())
             elif "query Seen" in asked:
                 self.say(200, b'{"data": {}}')
-            elif status:
-                self.say(status, body, media_type)
-            else:
+            elif status == ALWAYS_CUT or (status == CUT_ONCE and asked not in asked_twice):
+                asked_twice.add(asked)
                 self.close_connection = True
+            else:
+                self.say(400 if status == CUT_ONCE else status, body, media_type)
 
         def say(self, status: int, body: bytes, media_type: str = JSON) -> None:
             self.send_response(status)
@@ -126,7 +132,8 @@ def answering(status: int, body: bytes, media_type: str = JSON) -> Iterator[Faul
         (200, b"<p>", "no JSON"),
         (200, b'{"data": {}, "errors": [{"message": "", "path": ["thing"]}]}', "the code None: "),
         (200, b'{"data": {}}', "Invalid data should have been rejected"),
-        (0, b"", "no answer: ConnectionError"),
+        (ALWAYS_CUT, b"", "no answer: ConnectionError"),
+        (CUT_ONCE, json.dumps({"errors": [REFUSED]}).encode(), "the connection was cut"),
     ],
 )
 def test_schemathesis_notices(status: int, body: bytes, expected: str) -> None:
@@ -136,6 +143,12 @@ def test_schemathesis_notices(status: int, body: bytes, expected: str) -> None:
     assert any(expected in failure for failure in tally.failures), tally.failures
     everybody = {failure.split(", ")[1].split(":")[0] for failure in tally.failures}
     assert everybody == set(fuzz.ACTORS)
+
+
+def test_schemathesis_complains_of_nothing_where_all_is_well() -> None:
+    with answering(400, json.dumps({"errors": [REFUSED]}).encode()) as server:
+        tally = fuzz.run(server, 20, 1, lambda _: None)  # type: ignore[arg-type]
+    assert (tally.failures, tally.documents, dict(tally.statuses)) == ({}, 20, {400: 20})
 
 
 def test_what_was_not_run_keeps_its_result(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from harness.parts import PARTS, Run
 from harness.results import Outcome
 from node_packages import install_packages
 
-EXAMPLES = 3  # documents for each operation
+EXAMPLES = 4  # documents for each operation
 TOGETHER = [name for name, part in PARTS.items() if "server" in part.needs]
 NOT_SERVED = {  # queries by GET
     "graphql-http": {
@@ -64,4 +64,4 @@ def test_schemathesis_finds_nothing() -> None:
     assert failures(outcome) == {}, "\n".join(said)
     (row,) = outcome.details
     assert int(row["operations"]) > 80
-    assert int(row["requests"]) == 4 * int(row["documents"]) > 4 * int(row["operations"])
+    assert int(row["documents"]) > 3 * int(row["operations"])  # some have fewer different ones
