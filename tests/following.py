@@ -25,6 +25,7 @@ from carnet.people.sessions import authenticate as authenticate_session
 from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
+from carnet_graphql.trusted import TrustedDocuments
 
 SOON = 10  # seconds within which what must happen does, on a machine that does much else
 
@@ -218,6 +219,7 @@ async def serving(
     *,
     port: int = 0,
     is_cut: bool = False,
+    documents: TrustedDocuments | None = None,
     **timing: float,
 ) -> AsyncIterator[Served]:
     """Serve on a free port; ``timing`` are attributes of `carnet.http.sockets.Sockets`.
@@ -243,6 +245,7 @@ async def serving(
         graph.SIGNER,
         graph.CURSORS,
         graph.FEEDS,
+        documents=documents or TrustedDocuments(),
     )
     app = create_app(services, [*uploads.ROUTES, *content.ROUTES, *attachments.ROUTES])
     live: Live = app.state.live

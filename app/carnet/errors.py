@@ -16,6 +16,7 @@ CarnetError
 │   ├── AccessEnded          what was being followed is no longer theirs to see
 │   ├── ServerStopping       this server stops; another takes over
 │   ├── Unavailable          the database does not answer just now
+│   │   └── TookTooLong      it stopped a statement at its bound
 │   ├── RightsChanged        a right was lost between reading and answering
 │   ├── RecordClosed         the record's state allows no such action
 │   ├── RecordNotOpen        the record opens later; ``opens_at`` says when
@@ -27,6 +28,9 @@ CarnetError
 │   ├── ThreadClosed         nothing more is written in the thread
 │   ├── NotAllowedToOpen     such a thread is not theirs to open; ``rule`` decided
 │   ├── QuotaExceeded        a bound on size or number is reached
+│   ├── OperationTooCostly   more than one operation may cost; ``cost`` and ``limit`` say
+│   ├── OperationNotTrusted  not a registered operation, where only those are served
+│   ├── PersistedQueryNotFound  no operation is registered under this hash
 │   ├── PayloadTooLarge      one body is larger than allowed
 │   └── UnsupportedMediaType no reader for this content type
 ├── ContentUnavailable       the store cannot give or take content
@@ -153,6 +157,10 @@ class Unavailable(Refusal):
     code = "UNAVAILABLE"
 
 
+class TookTooLong(Unavailable):
+    """This took too long and was stopped: ask for less, or come again later."""
+
+
 class RightsChanged(Refusal):
     """Your rights changed while this was read; ask again."""
 
@@ -248,6 +256,31 @@ class QuotaExceeded(Refusal):
     ) -> None:
         super().__init__(message, path=path)
         self.until = until  # None where waiting does not help
+
+
+class OperationTooCostly(Refusal):
+    """This operation may cost more than one operation is allowed to."""
+
+    code = "OPERATION_TOO_COSTLY"
+
+    def __init__(self, cost: int, limit: int) -> None:
+        super().__init__(
+            f"This operation costs {cost} and one may cost at most {limit}: ask for smaller pages."
+        )
+        self.cost = cost
+        self.limit = limit
+
+
+class OperationNotTrusted(Refusal):
+    """Only registered operations are served here."""
+
+    code = "OPERATION_NOT_TRUSTED"
+
+
+class PersistedQueryNotFound(Refusal):
+    """No operation is registered under this hash."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
 
 
 class PayloadTooLarge(Refusal):

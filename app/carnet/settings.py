@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from carnet.errors import UserMistake
 
+ORIGIN = re.compile(r"https?://[^/*?#@\s]+", re.ASCII)
 MOST_WORKERS = 64  # each has up to 21 connections to the database
 
 
@@ -40,7 +42,14 @@ class Settings:
     oidc_file: Path | None = None  # TOML with trusted identity providers
     password_sign_in: bool = False  # with Carnet's own passwords; in development always
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
-    allowed_origins: tuple[str, ...] = ()  # of pages that may open sockets; its own always may
+    allowed_hosts: tuple[str, ...] = ()  # names that requests may call this server
+    allowed_origins: tuple[str, ...] = ()  # of pages that may speak to it; its own always may
+    introspection: bool = False  # also outside development
+    trusted_documents: tuple[Path, ...] = ()  # registries of operations
+    trusted_documents_only: bool = False  # people may send nothing else
+    query_cost_limit: int = 10_000  # of one operation; see `carnet_graphql.cost`
+    query_budget: int = 100_000  # of one viewer, in one process
+    query_budget_per_second: int = 5_000  # of it that comes back
     sockets_per_address: int = 1000  # a whole hospital may come from one
     sockets_per_user: int = 32  # tabs and devices
     smtp_url: str | None = field(default=None, repr=False)  # None: no e-mail
@@ -64,7 +73,7 @@ class Settings:
             UserMistake: a value cannot be used; the message names the variable.
         """
         defaults = cls()
-        return cls(
+        found = cls(
             mode=_mode(env),
             host=env.get("CARNET_HOST", defaults.host),
             port=_number(env, "CARNET_PORT", defaults.port, 1, 65535),
@@ -80,8 +89,23 @@ class Settings:
             trust_list_file=_path(env, "CARNET_TRUST_LIST_FILE"),
             oidc_file=_path(env, "CARNET_OIDC_FILE"),
             password_sign_in=_number(env, "CARNET_PASSWORD_SIGN_IN", 0, 0, 1) == 1,
-            trusted_proxies=tuple(env.get("CARNET_TRUSTED_PROXIES", "").replace(",", " ").split()),
-            allowed_origins=tuple(env.get("CARNET_ALLOWED_ORIGINS", "").replace(",", " ").split()),
+            trusted_proxies=_words(env, "CARNET_TRUSTED_PROXIES"),
+            allowed_hosts=_words(env, "CARNET_ALLOWED_HOSTS"),
+            allowed_origins=_origins(env, "CARNET_ALLOWED_ORIGINS"),
+            introspection=_number(env, "CARNET_INTROSPECTION", 0, 0, 1) == 1,
+            trusted_documents=tuple(
+                Path(name).expanduser()
+                for name in env.get("CARNET_TRUSTED_DOCUMENTS", "").split(os.pathsep)
+                if name
+            ),
+            trusted_documents_only=_number(env, "CARNET_TRUSTED_DOCUMENTS_ONLY", 0, 0, 1) == 1,
+            query_cost_limit=_number(
+                env, "CARNET_QUERY_COST_LIMIT", defaults.query_cost_limit, 1, 10**9
+            ),
+            query_budget=_number(env, "CARNET_QUERY_BUDGET", defaults.query_budget, 1, 10**9),
+            query_budget_per_second=_number(
+                env, "CARNET_QUERY_BUDGET_PER_SECOND", defaults.query_budget_per_second, 1, 10**9
+            ),
             sockets_per_address=_number(
                 env, "CARNET_SOCKETS_PER_ADDRESS", defaults.sockets_per_address, 1, 10**6
             ),
@@ -92,7 +116,7 @@ class Settings:
             mail_from=env.get("CARNET_MAIL_FROM") or None,
             public_url=env.get("CARNET_PUBLIC_URL") or None,
             vapid_key_file=_path(env, "CARNET_VAPID_KEY_FILE"),
-            push_hosts=tuple(env.get("CARNET_PUSH_HOSTS", "").replace(",", " ").split()),
+            push_hosts=_words(env, "CARNET_PUSH_HOSTS"),
             push_private=_number(env, "CARNET_PUSH_PRIVATE", 0, 0, 1) == 1,
             metrics_host=env.get("CARNET_METRICS_HOST") or defaults.metrics_host,
             metrics_port=_number(env, "CARNET_METRICS_PORT", 0, 1, 65535) or None,
@@ -107,6 +131,11 @@ class Settings:
                 env, "CARNET_REQUEST_LIMIT_BYTES", defaults.request_limit_bytes, 1, 2**30
             ),
         )
+        if found.query_cost_limit > found.query_budget:
+            raise UserMistake(
+                "CARNET_QUERY_COST_LIMIT is above CARNET_QUERY_BUDGET: that would never run."
+            )
+        return found
 
 
 def _mode(env: Mapping[str, str]) -> Mode:
@@ -120,6 +149,18 @@ def _mode(env: Mapping[str, str]) -> Mode:
 def _path(env: Mapping[str, str], name: str) -> Path | None:
     value = env.get(name)
     return Path(value).expanduser() if value else None
+
+
+def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(env.get(name, "").replace(",", " ").split())
+
+
+def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    origins = tuple(word.rstrip("/").lower() for word in _words(env, name))
+    for origin in origins:
+        if ORIGIN.fullmatch(origin) is None:
+            raise UserMistake(f"{name} has {origin!r}; an origin is like https://app.example.org.")
+    return origins
 
 
 def _number(env: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

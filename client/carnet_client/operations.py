@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+
+from graphql import parse, print_ast
 
 ERROR = "... on UserError { code message path }"
 
@@ -181,3 +184,11 @@ DOCUMENT = query(
     "url } } }",
 )
 ADD_DOCUMENT = mutation("addDocument", "AddDocumentSuccess { document { id } }")
+
+
+def registry() -> dict[str, str]:
+    """Return SHA-256 → text of everything that is sent, for servers that run nothing else."""
+    texts = [each.text for each in globals().values() if isinstance(each, Operation)]
+    # The gql library prints a subscription anew before it sends it.
+    texts += [print_ast(parse(text)) for text in texts]
+    return {hashlib.sha256(text.encode()).hexdigest(): text for text in texts}

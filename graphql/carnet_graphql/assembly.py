@@ -6,21 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import strawberry
-from graphql import (
-    DocumentNode,
-    GraphQLEnumType,
-    GraphQLError,
-    GraphQLSchema,
-    get_named_type,
-)
+from graphql import GraphQLEnumType, GraphQLError, GraphQLSchema, get_named_type
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from carnet_graphql.context import Context
+from carnet_graphql.cost import Costs
 from carnet_graphql.errors import EXCEPTION_HANDLERS
-from carnet_graphql.known import Known
-from carnet_graphql.limits import Limits
 from carnet_graphql.masking import Masking, mask_all
+from carnet_graphql.operation import READ, Checking, Operation, Operations
 from carnet_graphql.scalars import SCALARS
 from carnet_graphql.value_texts import VALUE_TEXTS
 
@@ -29,7 +23,20 @@ class CarnetSchema(strawberry.Schema):
     """A schema that leaves logging to `carnet_graphql.masking`, and gives no answer before what
     it read is in the access journal."""
 
-    introspection = True
+    operations: Operations
+    costs: Costs
+
+    async def run(
+        self, operation: Operation, variables: dict[str, Any] | None, context: Context
+    ) -> ExecutionResult:
+        """Run a query or mutation that was read before."""
+        return await self.execute(
+            operation.text,
+            variable_values=variables,
+            context_value=context,
+            operation_name=operation.name,
+            operation_extensions={READ: operation},
+        )
 
     async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Run one operation, and write down what it read."""
@@ -67,18 +74,18 @@ def build(
         types: types that no field names, only an interface does.
         introspection: False hides the schema from clients, as in production.
     """
-    known: Known[DocumentNode] = Known()
     built = CarnetSchema(
         query,
         mutation,
         subscription,
         types=types,
         config=StrawberryConfig(scalar_map=SCALARS),
-        extensions=[Masking, lambda: Limits(known, introspection=introspection)],
+        extensions=[Masking, lambda: Checking(built.operations)],
         exception_handlers=EXCEPTION_HANDLERS,
     )
-    built.introspection = introspection
     _describe(built._schema)
+    built.operations = Operations(built._schema, introspection=introspection)
+    built.costs = Costs(built._schema)
     return built
 
 

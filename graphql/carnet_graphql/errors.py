@@ -115,6 +115,15 @@ class ErrorCode(Enum):
     QUOTA_EXCEEDED = strawberry.enum_value(
         "QUOTA_EXCEEDED", description="A limit on size or number is reached."
     )
+    OPERATION_TOO_COSTLY = strawberry.enum_value(
+        "OPERATION_TOO_COSTLY", description="One operation may not cost as much: ask for less."
+    )
+    OPERATION_NOT_TRUSTED = strawberry.enum_value(
+        "OPERATION_NOT_TRUSTED", description="Only registered operations are served here."
+    )
+    PERSISTED_QUERY_NOT_FOUND = strawberry.enum_value(
+        "PERSISTED_QUERY_NOT_FOUND", description="No operation is registered under this hash."
+    )
     PAYLOAD_TOO_LARGE = strawberry.enum_value(
         "PAYLOAD_TOO_LARGE", description="The body is larger than allowed."
     )

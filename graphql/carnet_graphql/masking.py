@@ -28,10 +28,10 @@ FRAME_LIMIT = 30  # innermost stack frames in a log line
 
 _QUOTED = (
     (re.compile(r"(, but encountered error .*|[,;.?]? [Ff]ound: .*)", re.DOTALL), "."),
-    (re.compile(r"( cannot represent [\w -]*value): .*", re.DOTALL), r"\1."),
-    (re.compile(r"Value .* does not exist in ", re.DOTALL), "That value does not exist in "),
+    (re.compile(r"( cannot represent [\w -]{0,60}value): .*", re.DOTALL), r"\1."),
     (re.compile(r"\b(String|BlockString|Int|Float) (['\"]).*\2", re.DOTALL), r"\1"),
-)  # what graphql-core writes before a value, and what is left of it
+)  # what graphql-core writes before a value, and what is left of it; each in linear time
+_ENUM = ("Value ", " does not exist in ")  # around a value, in which both may stand again
 
 logger = logging.getLogger("carnet.graphql")
 
@@ -79,6 +79,9 @@ def without_values(message: str) -> str:
 
     graphql-core 3.2 quotes it, whole objects included: a number, a name, a password.
     """
+    before, after = message.find(_ENUM[0]), message.rfind(_ENUM[1])
+    if 0 <= before < after:
+        message = f"{message[:before]}That value{message[after:]}"
     for pattern, kept in _QUOTED:
         message = pattern.sub(kept, message)
     return message
@@ -105,8 +108,8 @@ def mask_all(
     """Mask every error of an answer, and keep at most 5 of those about the request itself."""
     if not errors:
         return None
-    masked = [mask(error, correlation_id) for error in errors]
-    return masked if any(error.path for error in masked) else masked[:ERROR_LIMIT]
+    kept = errors if any(error.path for error in errors) else errors[:ERROR_LIMIT]
+    return [mask(error, correlation_id) for error in kept]
 
 
 def log_failure(error: BaseException, correlation_id: str) -> None:

@@ -18,7 +18,20 @@ from sqlalchemy.exc import IntegrityError
 
 from carnet import errors
 from carnet_graphql.assembly import build
-from carnet_graphql.limits import DEPTH_LIMIT, FIELD_LIMIT, TOKEN_LIMIT, check_size
+from carnet_graphql.limits import (
+    ALIAS_LIMIT,
+    DEPTH_LIMIT,
+    DIRECTIVE_LIMIT,
+    FIELD_LIMIT,
+    FRAGMENT_LIMIT,
+    MUTATION_LIMIT,
+    OPERATION_LIMIT,
+    PAIR_LIMIT,
+    ROOT_LIMIT,
+    TEXT_LIMIT,
+    TOKEN_LIMIT,
+    check_size,
+)
 from carnet_graphql.masking import mask, mask_all
 
 SECRET = "DOMINIQUE PAT-TROIS 2 79 03"
@@ -182,7 +195,7 @@ async def test_a_complaint_about_the_request_keeps_its_message(
 
 
 async def test_at_most_5_validation_errors() -> None:
-    result = await ask("{ " + " ".join(f"wrong{number}" for number in range(300)) + " }")
+    result = await ask("{ tree { " + " ".join(f"wrong{n}" for n in range(300)) + " } }")
     assert len(result.errors) == 5
 
 
@@ -227,17 +240,120 @@ async def test_depth_counts_through_fragments_and_inline_fragments() -> None:
     assert "nested at most" in formatted(await ask(inline))[0]["message"]
 
 
-async def test_fields_are_bounded_exactly_aliases_included() -> None:
+async def test_fields_are_bounded_exactly() -> None:
     def query(count: int) -> str:
-        # Ten fragments' worth: the document itself stays far below the limit of tokens.
-        spreads = "...F " * 10
-        own = " ".join(f"b{number}: leaf" for number in range(count - 10 * 101))
-        theirs = " ".join(f"a{number}: leaf" for number in range(100))
-        return f"{{ {spreads} {own} }} fragment F on Query {{ {theirs} }}"
+        # Spread out ten times: the document itself stays far below the limit of tokens.
+        theirs = f"fragment F on Tree {{ {'leaf ' * 9} }}"
+        own = "leaf " * (count - 2 - 90 * (2 + 9))
+        spread = " ".join(f"b{n}: tree {{ ...F }}" for n in range(90))
+        assert len(own) // 5 < 1100
+        return f"{{ tree {{ {spread} t: tree {{ {own} }} }} }} {theirs}"
 
-    assert (await ask(query(FIELD_LIMIT))).errors is None
+    # Its own leaves are many pairs: so only the message tells which bound was met.
+    (problem,) = formatted(await ask(query(FIELD_LIMIT)))
+    assert problem["message"] == "Too many selections of the same field."
     (problem,) = formatted(await ask(query(FIELD_LIMIT + 1)))
     assert problem["message"].startswith(f"At most {FIELD_LIMIT} fields")
+
+
+@pytest.mark.parametrize(
+    ("limit", "query", "message"),
+    [
+        (
+            ALIAS_LIMIT,
+            lambda n: "{ tree { " + "".join(f"a{i}: leaf " for i in range(n)) + "} }",
+            "aliases",
+        ),
+        (
+            ALIAS_LIMIT,
+            lambda n: (
+                "{ tree { ...F ...F "
+                + "x: leaf " * (n % 2)
+                + "} } fragment F on Tree { "
+                + "".join(f"a{i}: leaf " for i in range(n // 2))
+                + "}"
+            ),
+            "aliases",
+        ),
+        (ROOT_LIMIT, lambda n: "{ " + "leaf " * n + "}", "at the root"),
+        (
+            ROOT_LIMIT,
+            lambda n: (
+                "{ ...F "
+                + "leaf " * (n - 5)
+                + "} fragment F on Query { ... { "
+                + "leaf " * 5
+                + "} }"
+            ),
+            "at the root",
+        ),
+        (MUTATION_LIMIT, lambda n: "mutation { " + "__typename " * n + "}", "at the root"),
+        (
+            DIRECTIVE_LIMIT,
+            lambda n: (
+                "{ "
+                + "leaf @include(if: true) " * 10
+                + "tree { "
+                + "leaf @skip(if: false) " * (n - 10)
+                + "} }"
+            ),
+            "directives",
+        ),
+        (
+            FRAGMENT_LIMIT,
+            lambda n: (
+                "{ tree { "
+                + "".join(f"a{i}: tree {{ ...F{i} }} " for i in range(100))
+                + "} } "
+                + "".join(
+                    f"fragment F{i} on Tree {{ leaf {f'...F{i + 100}' if i + 100 < n else ''} }} "
+                    for i in range(n)
+                )
+            ),
+            "fragments",
+        ),
+        (
+            OPERATION_LIMIT,
+            lambda n: " ".join(f"query Q{i} {{ leaf }}" for i in range(n)),
+            "operations",
+        ),
+    ],
+    ids=[
+        "aliases",
+        "aliases in fragments",
+        "roots",
+        "roots in fragments",
+        "mutations",
+        "directives",
+        "fragments",
+        "operations",
+    ],
+)
+async def test_each_number_is_bounded_exactly(limit: int, query: Any, message: str) -> None:
+    assert check_size(parse(query(limit))) is None
+    refused = check_size(parse(query(limit + 1)))
+    assert refused is not None and refused.message.startswith(f"At most {limit} ")
+    assert message in refused.message
+    (problem,) = formatted(await ask(query(limit + 1)))
+    assert problem["message"] == refused.message
+
+
+def test_what_has_to_be_compared_is_bounded() -> None:
+    """graphql-core compares every pair of selections of one name, and what is below each."""
+
+    def query(count: int) -> str:
+        return "{ tree { " + "tree { leaf } " * count + "} }"
+
+    most = max(n for n in range(200) if n * (n - 1) // 2 * 2 <= PAIR_LIMIT)  # two levels
+    assert check_size(parse(query(most))) is None
+    refused = check_size(parse(query(most + 1)))
+    assert refused is not None and refused.message == "Too many selections of the same field."
+
+
+async def test_a_text_is_bounded_exactly() -> None:
+    assert (await ask("{ leaf }".ljust(TEXT_LIMIT))).errors is None
+    (problem,) = formatted(await ask("{ leaf }".ljust(TEXT_LIMIT + 1)))
+    assert problem["message"] == f"A document has at most {TEXT_LIMIT} characters."
 
 
 @pytest.mark.parametrize(
@@ -265,11 +381,12 @@ async def test_a_chain_longer_than_the_stack_is_refused_too() -> None:
     assert {problem["extensions"]["code"] for problem in formatted(result)} == {"BAD_REQUEST"}
 
 
-async def test_fragments_in_a_circle_are_a_validation_error() -> None:
+async def test_fragments_in_a_circle_are_refused() -> None:
     result = await ask(
         "{ tree { ...A } } fragment A on Tree { ...B } fragment B on Tree { ...A leaf }"
     )
-    assert "Cannot spread fragment" in formatted(result)[0]["message"]
+    (problem,) = formatted(result)
+    assert problem["message"] == "Fragments may not spread each other in a circle."
 
 
 async def test_of_several_operations_one_must_be_named() -> None:

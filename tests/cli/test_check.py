@@ -68,6 +68,7 @@ def safe(cluster: EmbeddedPostgres, tmp_path: Path) -> Settings:
         log_key_file=key_file(tmp_path / "log", secrets.token_bytes(32)),
         password_sign_in=True,
         trusted_proxies=("127.0.0.1",),
+        allowed_hosts=("carnet.example",),
     )
 
 
@@ -89,6 +90,7 @@ def test_every_setting_that_is_unsafe_is_found(safe: Settings, cluster: Embedded
         ({"database_url": None}, Danger.DATABASE_EMBEDDED),
         ({"database_url": url_of(cluster, "postgres")}, Danger.DATABASE_SUPERUSER),
         ({"trusted_proxies": ()}, Danger.TLS_UNSTATED),
+        ({"allowed_hosts": ()}, Danger.HOSTS_UNSTATED),
         ({"trusted_proxies": ("0.0.0.0/0",)}, Danger.PROXY_UNBOUNDED),
         ({"trusted_proxies": ("::/0",)}, Danger.PROXY_UNBOUNDED),
         ({"password_sign_in": False}, Danger.SIGN_IN_UNSTATED),
@@ -99,6 +101,8 @@ def test_every_setting_that_is_unsafe_is_found(safe: Settings, cluster: Embedded
         assert dangers(replace(safe, **changes)) == [danger], changes
     assert dangers(safe, CARNET_DEBUG="1") == [Danger.DEBUG_ON]
     assert dangers(replace(safe, password_sign_in=False, oidc_file=Path("oidc.toml"))) == []
+    named = {"allowed_hosts": (), "public_url": "https://carnet.example/"}
+    assert dangers(replace(safe, **named)) == []
 
 
 @pytest.mark.parametrize("password", ["carnet_server", "postgres", "PassWord", ""])
@@ -216,6 +220,7 @@ def as_environment(safe: Settings) -> dict[str, str]:
         "CARNET_LOG_KEY_FILE": str(safe.log_key_file),
         "CARNET_PASSWORD_SIGN_IN": "1",
         "CARNET_TRUSTED_PROXIES": "127.0.0.1",
+        "CARNET_ALLOWED_HOSTS": "carnet.example",
     }
 
 

@@ -26,7 +26,7 @@ from carnet import errors
 from carnet.http import ide
 from carnet.http.answers import STATUSES, status_of
 from carnet.http.app import create_app
-from carnet.http.graphql_view import preferred_type
+from carnet.http.negotiation import preferred_type
 from carnet.http.requests import has_nul
 from carnet.http.services import Services, actor_of
 from carnet.people.actor import Actor, Assurance, Operator
@@ -66,6 +66,13 @@ class Query(NodeQuery):
         return "\ud800"
 
 
+@strawberry.type(description="Acts.")
+class Mutation:
+    @strawberry.mutation(description="Acts.")
+    async def act(self) -> bool:
+        return True
+
+
 @strawberry.type(description="Streams.")
 class Subscription:
     @strawberry.subscription(description="One.")
@@ -74,7 +81,7 @@ class Subscription:
 
 
 def schema(mode: Mode) -> CarnetSchema:
-    return build(Query, None, Subscription, introspection=mode is Mode.DEVELOPMENT)
+    return build(Query, Mutation, Subscription, introspection=mode is Mode.DEVELOPMENT)
 
 
 async def authenticate(_database: Database, token: str, _address: str) -> Actor:
@@ -159,6 +166,12 @@ async def post(client: httpx.AsyncClient, body: Any, **headers: str) -> httpx.Re
     )
 
 
+def data(answer: httpx.Response) -> Any:
+    """Return the data of an answer without errors."""
+    assert set(answer.json()) == {"data", "extensions"}
+    return answer.json()["data"]
+
+
 def code(answer: httpx.Response) -> str:
     (problem,) = answer.json()["errors"]
     assert problem["extensions"]["correlationId"] == answer.headers["x-correlation-id"]
@@ -169,7 +182,7 @@ async def test_an_operation_is_answered_with_safe_headers(serve: Serve) -> None:
     async with serve() as client:
         answer = await post(client, {"query": "{ who }"})
     assert answer.status_code == 200
-    assert answer.json() == {"data": {"who": "ANONYMOUS 127.0.0.1"}}
+    assert data(answer) == {"who": "ANONYMOUS 127.0.0.1"}
     assert answer.headers["content-type"] == "application/json"
     assert re.fullmatch("[0-9a-f]{16}", answer.headers["x-correlation-id"])
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -186,9 +199,7 @@ async def test_variables_and_operation_names_reach_the_schema(serve: Serve) -> N
             "operationName": "A",
             "extensions": {},
         }
-        assert (await post(client, body)).json() == {"data": {"echo": "é\U0001f489"}}
-        answer = await post(client, body | {"operationName": "C"})
-        assert (answer.status_code, code(answer)) == (400, "BAD_REQUEST")
+        assert data(await post(client, body)) == {"echo": "é\U0001f489"}
 
 
 QUERY = {"query": "{ who }"}
@@ -219,7 +230,6 @@ MALFORMED: list[tuple[str, bytes]] = [
     ("NUL in a literal", b'{"query": "{ echo(text: \\"\\\\u0000\\") }"}'),
     ("NUL in braces", b'{"query": "{ echo(text: \\"\\\\u{000}\\") }"}'),
     ("raw NUL", b'{"query": "{ who }\x00"}'),
-    ("only a fragment", b'{"query": "fragment F on Query { who }"}'),
     ("a subscription", b'{"query": "subscription { one }"}'),
     ("a file", b"\x89PNG\r\n\x1a\n"),
 ]
@@ -306,12 +316,19 @@ async def test_the_media_type_is_negotiated(
 
 async def test_statuses_of_documents_that_do_not_run(serve: Serve) -> None:
     async with serve() as client:
-        for query in ("{ who", "{ whom }", "query ($v: Int!) { number(value: $v) }"):
-            answer = await post(client, {"query": query})
-            assert answer.status_code == 200
-            typed = await post(client, {"query": query}, accept="application/graphql-response+json")
-            assert "errors" in typed.json()
-            assert typed.status_code == (200 if "data" in typed.json() else 400)
+        for query, name in (
+            ("{ who", None),
+            ("{ whom }", None),
+            ("query ($v: Int!) { number(value: $v) }", None),
+            ("fragment F on Query { who }", None),
+            ("query A { who }", "B"),
+            ("query A { who } query B { who }", None),
+        ):
+            body = {"query": query, "operationName": name}
+            assert (await post(client, body)).status_code == 200
+            typed = await post(client, body, accept="application/graphql-response+json")
+            assert typed.status_code == 400
+            assert code(typed) in {"BAD_REQUEST", "GRAPHQL_PARSE_FAILED"}
 
 
 @pytest.mark.parametrize("query", ["{ fails }", "{ surrogate }"])
@@ -344,7 +361,7 @@ async def test_a_token_makes_an_actor(serve: Serve) -> None:
     async with serve() as client:
         for scheme in ("Bearer", "bearer"):
             answer = await post(client, QUERY, authorization=f"{scheme} good")
-            assert answer.json() == {"data": {"who": "OPERATOR 127.0.0.1"}}
+            assert data(answer) == {"who": "OPERATOR 127.0.0.1"}
         answer = await client.get("/raises/nothing", headers={"authorization": "Bearer good"})
         assert answer.text == "OPERATOR"
 
@@ -420,7 +437,7 @@ async def test_a_client_that_leaves_is_no_fault(
         host, port = client.base_url.host, client.base_url.port
         _, writer = await asyncio.open_connection(host, port)
         writer.write(
-            b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Content-Length: 100\r\n\r\n{"
         )
         await writer.drain()
@@ -442,11 +459,110 @@ async def test_unknown_paths_and_methods(serve: Serve) -> None:
             assert "POST" in answer.headers["allow"]
 
 
-async def test_queries_are_not_taken_by_get(serve: Serve) -> None:
+ECHO = "query Echo($t: String!) { echo(text: $t) }"
+
+
+async def test_queries_are_taken_by_get_as_well(serve: Serve) -> None:
+    parameters = {"query": ECHO, "variables": '{"t": "é"}', "operationName": "Echo"}
     async with serve() as client:
-        answer = await client.get("/graphql", params={"query": "{ who }"})
-    assert (answer.status_code, code(answer)) == (405, "METHOD_NOT_ALLOWED")
-    assert answer.headers["allow"] == "POST"
+        answer = await client.get("/graphql", params=parameters | {"extensions": "{}"})
+        assert (answer.status_code, data(answer)) == (200, {"echo": "é"})
+        empty = {"variables": "", "operationName": "", "extensions": "null"}
+        answer = await client.get("/graphql", params={"query": "{ who }"} | empty)
+        assert data(answer) == {"who": "ANONYMOUS 127.0.0.1"}
+        answer = await client.head("/graphql", params={"query": "{ who }"})
+        assert (answer.status_code, answer.content) == (200, b"")
+        # A browser's address bar asks for HTML; a query in it is run all the same.
+        page = {"accept": "text/html,*/*;q=0.8"}
+        answer = await client.get("/graphql", params={"query": "{ who }"}, headers=page)
+        assert data(answer) == {"who": "ANONYMOUS 127.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "reason"),
+    [
+        ("", 400, "VALIDATION_FAILED"),
+        ("query=", 400, "VALIDATION_FAILED"),
+        ("query={who}&query={who}", 400, "VALIDATION_FAILED"),
+        ("query={who}&variables=[]", 400, "VALIDATION_FAILED"),
+        ("query={who}&variables=x", 400, "VALIDATION_FAILED"),
+        ("query={who}&extensions=1", 400, "VALIDATION_FAILED"),
+        ("query={who}&variables=" + "[" * 5000, 400, "VALIDATION_FAILED"),
+        ("query=%ff", 400, "GRAPHQL_PARSE_FAILED"),
+        ("query=%00", 400, "VALIDATION_FAILED"),
+        ("query=mutation{act}", 405, "METHOD_NOT_ALLOWED"),
+        ("query=subscription{one}", 400, "BAD_REQUEST"),
+        ("query={who", 400, "GRAPHQL_PARSE_FAILED"),
+    ],
+)
+async def test_a_get_that_is_no_query_is_refused(
+    serve: Serve, query: str, status: int, reason: str
+) -> None:
+    async with serve() as client:
+        typed = {"accept": "application/graphql-response+json"}
+        answer = await client.get(f"/graphql?{query}", headers=typed)
+    assert (answer.status_code, code(answer)) == (status, reason)
+    assert answer.headers["content-type"] == typed["accept"]
+    assert answer.headers.get("allow") == ("POST" if status == 405 else None)
+
+
+async def test_every_answer_tells_its_cost(serve: Serve) -> None:
+    bounds = {"query_cost_limit": 53, "query_budget": 100, "query_budget_per_second": 1}
+    async with serve(**bounds) as client:
+        answer = await post(client, {"query": "{ who number }"})
+        cost = {"requested": 52, "available": 48, "limit": 100, "restoredPerSecond": 1}
+        assert answer.json()["extensions"] == {"cost": cost}
+        answer = await post(client, {"query": "{ who a: who b: who c: who }"})
+        assert (answer.status_code, code(answer)) == (400, "OPERATION_TOO_COSTLY")
+        answer = await post(client, {"query": "{ who a: who b: who }"})
+        assert (answer.status_code, code(answer)) == (429, "RATE_LIMITED")
+        assert answer.headers["retry-after"] in {"4", "5"}  # a second may have passed
+        # A budget is the viewer's: somebody else has their own.
+        answer = await post(client, {"query": "{ who }"}, authorization="Bearer good")
+        assert answer.json()["extensions"]["cost"]["available"] == 49
+
+
+async def test_a_variable_of_a_wrong_type_is_a_request_error(serve: Serve) -> None:
+    body = {"query": "query ($v: Int!) { number(value: $v) }", "variables": {"v": "x"}}
+    async with serve() as client:
+        answer = await post(client, body, accept="application/graphql-response+json")
+        assert (answer.status_code, code(answer)) == (400, "BAD_REQUEST")
+        assert "data" not in answer.json()
+        assert (await post(client, body)).status_code == 200
+
+
+async def test_names_that_are_not_ours_are_not_answered_to(serve: Serve) -> None:
+    async with serve() as client:
+        answer = await post(client, QUERY, host="rebound.example")
+        assert (answer.status_code, code(answer)) == (400, "HOST_NOT_ALLOWED")
+        alive = await client.get("/health/live", headers={"host": "rebound.example"})
+        assert alive.status_code == 200
+    async with serve(allowed_hosts=("carnet.example",), mode=Mode.PRODUCTION) as client:
+        assert (await post(client, QUERY, host="carnet.example")).status_code == 200
+        assert (await post(client, QUERY)).status_code == 400
+
+
+async def test_pages_of_other_origins_speak_only_if_allowed(serve: Serve) -> None:
+    asked = {
+        "origin": "https://app.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type",
+    }
+    async with serve() as client:
+        answer = await post(client, QUERY, origin="https://app.example")
+        assert (answer.status_code, code(answer)) == (403, "ORIGIN_NOT_ALLOWED")
+        assert (await client.options("/graphql", headers=asked)).status_code == 403
+        assert (await post(client, QUERY, origin=str(client.base_url))).status_code == 200
+    async with serve(allowed_origins=("https://app.example",)) as client:
+        answer = await post(client, QUERY, origin="https://app.example")
+        assert answer.headers["access-control-allow-origin"] == "https://app.example"
+        assert "X-Correlation-Id" in answer.headers["access-control-expose-headers"]
+        assert "access-control-allow-credentials" not in answer.headers
+        preflight = await client.options("/graphql", headers=asked)
+        assert preflight.status_code == 200
+        assert preflight.headers["access-control-allow-headers"] == "authorization,content-type"
+        answer = await post(client, QUERY, origin="https://other.example")
+        assert (answer.status_code, code(answer)) == (403, "ORIGIN_NOT_ALLOWED")
 
 
 async def test_development_has_the_ide_and_introspection(serve: Serve) -> None:
@@ -491,7 +607,7 @@ def unreachable(mode: Mode = Mode.DEVELOPMENT) -> Services:
 
 def client_of(services: Services) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(create_app(services, ROUTES))
-    return httpx.AsyncClient(transport=transport, base_url="http://test")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 async def test_not_ready_without_its_database(caplog: pytest.LogCaptureFixture) -> None:

@@ -238,7 +238,7 @@ async def test_who_waits_for_100_continue_sends_nothing_in_vain(
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
     writer.write(
-        b"POST /blobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer holder\r\n"
+        b"POST /blobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer holder\r\n"
         b"Expect: 100-continue\r\nContent-Length: 999999999999\r\n\r\n"
     )
     answer = await reader.read()
@@ -258,7 +258,7 @@ async def test_a_connection_that_breaks_leaves_nothing(
 ) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
     writer.write(
-        b"POST /blobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer holder\r\n"
+        b"POST /blobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer holder\r\n"
         b"Content-Length: 19000000\r\n\r\n"
     )
     writer.write(bytes(SEGMENT_BYTES + 3 * 2**20))
@@ -278,7 +278,7 @@ async def test_an_upload_that_stands_still_is_ended(
     monkeypatch.setattr(uploads, "IDLE_TIMEOUT", 0.05)
     reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
     writer.write(
-        b"POST /blobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer holder\r\n"
+        b"POST /blobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer holder\r\n"
         b"Content-Length: 100\r\n\r\nabc"
     )
     assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
@@ -428,7 +428,7 @@ async def test_who_goes_away_or_takes_nothing_ends_the_reading(
 
     monkeypatch.setattr(BlobStore, "read", watched)
     id_ = await upload(client, bytes(LIMIT))
-    request = f"GET /content/{id_} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    request = f"GET /content/{id_} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port, limit=1000)
     writer.write(request)
     await reader.read(100)

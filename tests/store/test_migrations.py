@@ -149,7 +149,7 @@ async def test_an_upgrade_waits_for_a_lock_a_short_time_only(
     async with connected(owner_url) as connection, connection.transaction():
         await connection.execute("LOCK TABLE alembic_version")
         with pytest.raises(UserMistake, match="a table stayed locked"):
-            await migrate.upgrade(owner_url)
+            await migrate.upgrade(owner_url, pauses=())
 
 
 async def test_errors_of_an_operator_are_one_line(owner_url: URL) -> None:

@@ -23,6 +23,7 @@ from carnet.settings import Mode
 from carnet.store.brokers import broker_url
 from carnet.store.cursors import Cursors
 from carnet_graphql.schema import schema
+from carnet_graphql.trusted import TrustedDocuments
 
 
 @asynccontextmanager
@@ -30,7 +31,7 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
     """Yield the application on these stores.
 
     Raises:
-        UserMistake: the file of identity providers, or of trusted issuers, cannot be used.
+        UserMistake: the file of identity providers, trusted issuers or documents cannot be used.
     """
     settings = opened.settings
     providers = load_providers(settings.oidc_file) if settings.oidc_file else None
@@ -40,7 +41,7 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
         settings=settings,
         database=opened.database,
         blobs=opened.blobs,
-        schema=schema(introspection=settings.mode is Mode.DEVELOPMENT),
+        schema=schema(introspection=settings.introspection or settings.mode is Mode.DEVELOPMENT),
         authenticate=partial(authenticate, providers=providers),
         gate=Gate(
             opened.database,
@@ -54,6 +55,9 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
         feeds=FeedSecrets.of(opened.server_key),
         channels=opened.channels,
         trust=TrustList.load(settings.trust_list_file),
+        documents=TrustedDocuments.load(
+            settings.trusted_documents, is_only=settings.trusted_documents_only
+        ),
     )
     try:
         yield create_app(

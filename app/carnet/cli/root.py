@@ -29,6 +29,7 @@ COMMANDS = {
     "restore": "carnet.cli.restore:restore",
     "notifications": "carnet.cli.notifications:notifications",
     "schema": "carnet.cli.schema:schema",
+    "operations": "carnet.cli.operations:operations",
     "statistics": "carnet.cli.statistics:statistics",
     "sweep": "carnet.cli.sweep:sweep",
     "terminology": "carnet.cli.terminology:terminology",
@@ -54,7 +55,14 @@ Settings (environment variables):
   CARNET_TRUST_LIST_FILE   who is trusted to certify vaccinations, JSON; unset: nobody
   CARNET_OIDC_FILE         trusted identity providers, TOML
   CARNET_PASSWORD_SIGN_IN  1 lets Carnet keep passwords itself in production
-  CARNET_ALLOWED_ORIGINS   origins of web pages that may open sockets, beside the server's own
+  CARNET_ALLOWED_HOSTS     names that this server answers to; unset: CARNET_PUBLIC_URL's
+  CARNET_ALLOWED_ORIGINS   origins of web pages that may speak to it, beside its own
+  CARNET_INTROSPECTION     1 lets clients ask for the schema in production
+  CARNET_TRUSTED_DOCUMENTS  registries of operations, JSON, separated by a colon
+  CARNET_TRUSTED_DOCUMENTS_ONLY  1 refuses people every other operation
+  CARNET_QUERY_COST_LIMIT  what one operation may cost [10000]
+  CARNET_QUERY_BUDGET      what a viewer may spend at once [100000]
+  CARNET_QUERY_BUDGET_PER_SECOND  what comes back of it [5000]
   CARNET_SOCKETS_PER_ADDRESS  open sockets and event streams of one address [1000]
   CARNET_SOCKETS_PER_USER  the same of one user [32]
   CARNET_TRUSTED_PROXIES   addresses or networks whose X-Forwarded-For is believed

@@ -46,6 +46,7 @@ class Danger(StrEnum):
     KEY_FILE = "KEY_FILE"
     WEAK_KEY = "WEAK_KEY"
     SIGN_IN_UNSTATED = "SIGN_IN_UNSTATED"
+    HOSTS_UNSTATED = "HOSTS_UNSTATED"
     TLS_UNSTATED = "TLS_UNSTATED"
     PROXY_UNBOUNDED = "PROXY_UNBOUNDED"
     DEBUG_ON = "DEBUG_ON"
@@ -93,6 +94,12 @@ def _of_settings(settings: Settings) -> Iterator[Finding]:
             Danger.TLS_UNSTATED,
             "Carnet speaks no TLS itself: put a proxy in front that does,"
             " and name its address in CARNET_TRUSTED_PROXIES.",
+        )
+    if not settings.allowed_hosts and settings.public_url is None:
+        yield Finding(
+            Danger.HOSTS_UNSTATED,
+            "say what this server is called, in CARNET_ALLOWED_HOSTS or CARNET_PUBLIC_URL;"
+            " any name would do.",
         )
     if any(network.prefixlen == 0 for network in trusted_networks(settings.trusted_proxies)):
         yield Finding(

@@ -178,8 +178,9 @@ async def serve_here(
     from carnet.cli.upkeep import upkeep
     from carnet.cli.workspace import workspace
     from carnet.http.observing import Observer
+    from carnet.store.database import SERVING
 
-    async with workspace(settings) as opened:
+    async with workspace(settings, bounds=SERVING) as opened:
         if is_demo:
             await fill(opened)
         engine = opened.database.engine.sync_engine

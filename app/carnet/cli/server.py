@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from carnet.cli.faults import explain
 from carnet.errors import UserMistake
 from carnet.http.live import Live
+from carnet.http.protocol import HttpProtocol
 
 BACKLOG = 2048  # connections that wait to be accepted
 KEEP_ALIVE = 75  # seconds: longer than the idle time of usual load balancers, 60
@@ -165,7 +166,7 @@ async def serve(
     """
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=HttpProtocol,
         lifespan="on",
         log_config=None,
         access_log=False,

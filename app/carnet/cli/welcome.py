@@ -59,9 +59,10 @@ def welcome(address: str, settings: Settings) -> str:
 Carnet is ready: {address}/graphql
 
 Sign in
-  1. In another terminal:    {carnet} token --as {FIRST}
-  2. In GraphiQL, "Headers": {{"Authorization": "Bearer TOKEN"}}
-  Or with the signIn mutation: {login_of(FIRST)}, "{PASSWORD}".
+  In GraphiQL:               choose somebody at the top right.
+  In another terminal:       {carnet} token --as {FIRST}
+                             sent as "Authorization: Bearer TOKEN".
+  With the signIn mutation:  {login_of(FIRST)}, "{PASSWORD}".
 
   People of the sandbox:
 {people}

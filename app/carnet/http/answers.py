@@ -30,6 +30,7 @@ STATUSES: dict[type[errors.CarnetError], int] = {
     errors.AccessEnded: 403,
     errors.ServerStopping: 503,
     errors.Unavailable: 503,
+    errors.TookTooLong: 503,
     errors.RecordClosed: 409,
     errors.RecordNotOpen: 409,
     errors.StaleChain: 409,
@@ -40,6 +41,9 @@ STATUSES: dict[type[errors.CarnetError], int] = {
     errors.NotAllowedToOpen: 403,
     errors.EnrolmentFailed: 401,
     errors.QuotaExceeded: 403,
+    errors.OperationTooCostly: 400,
+    errors.OperationNotTrusted: 403,
+    errors.PersistedQueryNotFound: 400,
     errors.PayloadTooLarge: 413,
     errors.UnsupportedMediaType: 415,
     errors.Refusal: 400,
@@ -47,6 +51,7 @@ STATUSES: dict[type[errors.CarnetError], int] = {
     errors.StorageFull: 507,
     errors.ContentUnavailable: 503,
 }
+OF_CODES = {kind.code: status for kind, status in reversed(STATUSES.items())} | {"INTERNAL": 500}
 CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 406: "NOT_ACCEPTABLE"}
 
 
@@ -73,7 +78,9 @@ def status_of(error: errors.CarnetError) -> int:
     return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
 
 
-def refusal_response(error: errors.CarnetError, correlation_id: str) -> Response:
+def refusal_response(
+    error: errors.CarnetError, correlation_id: str, media_type: str = "application/json"
+) -> Response:
     """Return a refusal as the answer, with the headers that its status asks for."""
     headers: dict[str, str] = {}
     if isinstance(error, errors.Unauthenticated):
@@ -81,7 +88,12 @@ def refusal_response(error: errors.CarnetError, correlation_id: str) -> Response
     if isinstance(error, errors.RateLimited):
         headers["Retry-After"] = str(error.retry_after)
     return error_response(
-        status_of(error), error.code, error.message, correlation_id, headers=headers
+        status_of(error),
+        error.code,
+        error.message,
+        correlation_id,
+        headers=headers,
+        media_type=media_type,
     )
 
 

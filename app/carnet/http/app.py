@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -17,12 +18,13 @@ from carnet.errors import CarnetError
 from carnet.http.answers import on_http_exception, on_refusal
 from carnet.http.graphql_view import graphql
 from carnet.http.guards import Guard
-from carnet.http.ide import ide_files
+from carnet.http.ide import ide_routes
 from carnet.http.live import Live
 from carnet.http.services import Services, services_of
-from carnet.settings import Mode
+from carnet.settings import Mode, Settings
 from carnet_graphql.masking import log_failure
 
+SHARED_FOR = 600  # seconds that a browser remembers who may read answers
 READY_TIMEOUT = 2  # seconds: shorter than the interval at which orchestrators ask
 
 
@@ -42,7 +44,7 @@ def create_app(
         Route("/health/ready", ready),
     ]
     if services.settings.mode is Mode.DEVELOPMENT:
-        own.append(ide_files())
+        own.extend(ide_routes())
     live = Live(services, broker)
 
     @asynccontextmanager
@@ -53,13 +55,29 @@ def create_app(
 
     app = Starlette(
         routes=[*own, *routes],
-        middleware=[Middleware(Guard, settings=services.settings)],
+        middleware=[Middleware(Guard, settings=services.settings), *_sharing(services.settings)],
         exception_handlers={CarnetError: on_refusal, HTTPException: on_http_exception},
         lifespan=lifespan,
     )
     app.state.services = services
     app.state.live = live
     return app
+
+
+def _sharing(settings: Settings) -> list[Middleware]:
+    """Return what lets pages of other origins read answers (CORS); none where none is allowed."""
+    if not settings.allowed_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["*"],
+            expose_headers=["Content-Range", "ETag", "Retry-After", "X-Correlation-Id"],
+            max_age=SHARED_FOR,
+        )
+    ]
 
 
 async def alive(_request: Request) -> Response:

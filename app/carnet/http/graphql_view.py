@@ -1,46 +1,44 @@
-"""``/graphql``: one POST of JSON, one answer of JSON, or a stream of events where it is wanted.
+"""``/graphql``: one operation, answered with JSON, or with a stream of events where it is wanted.
 
-No GET queries, no batches, no multipart. Whatever the body is, the answer is JSON with a status
-that fits; only a fault of ours is a 500. Sockets are `carnet.http.sockets`'.
+GraphQL over HTTP: POST takes any operation, GET takes queries and, for a stream, subscriptions. No
+batches, no multipart. Whatever comes, the answer has GraphQL's shape and a status that fits; only a
+fault of ours is a 500. Sockets are `carnet.http.sockets`'.
+
+Source: the GraphQL over HTTP specification.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationType
 from starlette.requests import Request
 from starlette.responses import Response
-from strawberry.exceptions import MissingQueryError
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.types import ExecutionResult
-from strawberry.types.execution import PreExecutionError
-from strawberry.types.graphql import OperationType
 
 from carnet.errors import PayloadTooLarge, Refusal, UnsupportedMediaType, ValidationFailed
-from carnet.http.answers import error_response, refusal_response
+from carnet.http.answers import OF_CODES, error_response, refusal_response
+from carnet.http.execution import Admitted
 from carnet.http.ide import ide_page
 from carnet.http.live import Live
+from carnet.http.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, preferred_type
 from carnet.http.requests import GraphQLRequest
 from carnet.http.services import actor_of, services_of
-from carnet.http.sse import EVENT_STREAM, EventStream
+from carnet.http.sse import EventStream
 from carnet.settings import Mode
 from carnet_graphql.context import Context
-from carnet_graphql.masking import MESSAGE, log_failure, mask_all
+from carnet_graphql.masking import MESSAGE, log_failure
 
-JSON = "application/json"
-GRAPHQL_JSON = "application/graphql-response+json"
 BODY_TIMEOUT = 30  # seconds for the whole body; the server itself sets none
-OPERATIONS = (OperationType.QUERY, OperationType.MUTATION)
 
 
 async def graphql(request: Request) -> Response:
     """Answer ``/graphql``: the IDE page for a browser, else one operation."""
     correlation_id: str = request.state.correlation_id
-    if request.method != "POST":
-        return _page_or_refusal(request, correlation_id)
+    if _wants_page(request):
+        return ide_page()
     media_type = preferred_type(request.headers.get("accept", ""))
     if media_type is None:
         return error_response(
@@ -49,94 +47,75 @@ async def graphql(request: Request) -> Response:
             f"Accept {GRAPHQL_JSON}, {JSON} or {EVENT_STREAM}.",
             correlation_id,
         )
+    refused_type = JSON if media_type == EVENT_STREAM else media_type
     try:
-        operation = await read_operation(request)
+        asked = await _read(request)
         services = services_of(request)
         actor = await actor_of(request)
         context = services.context(actor, request.state.address, correlation_id)
+        live: Live = request.app.state.live
+        admitted = live.execution.admit(asked, actor, context.address, correlation_id)
+        if isinstance(admitted, list):
+            if media_type == EVENT_STREAM:
+                return _event_stream(live, admitted, context)
+            return _answer({"errors": [error.formatted for error in admitted]}, media_type)
+        if request.method != "POST" and admitted.operation.type is OperationType.MUTATION:
+            return _not_allowed("Send mutations with POST.", correlation_id, media_type)
         if media_type == EVENT_STREAM:
-            return _event_stream(request, operation, context)
+            return _event_stream(live, admitted, context)
+        if admitted.operation.type is OperationType.SUBSCRIPTION:
+            message = f"Subscriptions are served over WebSocket, or with Accept: {EVENT_STREAM}."
+            return error_response(
+                400, "BAD_REQUEST", message, correlation_id, media_type=media_type
+            )
     except Refusal as error:
-        return refusal_response(error, correlation_id)
+        return refusal_response(error, correlation_id, refused_type)
     try:
-        result = await services.schema.execute(
-            operation.query,
-            variable_values=operation.variables,
-            context_value=context,
-            operation_name=operation.operation_name,
-            allowed_operation_types=OPERATIONS,
-        )
-        return _answer(result, media_type, correlation_id)
-    except MissingQueryError:
-        message = "query is empty."
-    except CannotGetOperationTypeError as error:
-        message = error.as_http_error_reason()
-    except InvalidOperationTypeError:
-        message = f"Subscriptions are served over WebSocket, or with Accept: {EVENT_STREAM}."
+        return _answer(await live.execution.run(admitted, context), media_type)
     except Exception as error:
         log_failure(error, correlation_id)
         return error_response(500, "INTERNAL", MESSAGE, correlation_id, media_type=media_type)
-    return error_response(400, "BAD_REQUEST", message, correlation_id, media_type=media_type)
 
 
-def _event_stream(request: Request, operation: GraphQLRequest, context: Context) -> Response:
-    live: Live = request.app.state.live
+def _event_stream(
+    live: Live, admitted: Admitted | Sequence[GraphQLError], context: Context
+) -> Response:
     live.connections.check(context.address, context.actor)
     counted = live.connections.counted(context.address, context.actor)
-    return EventStream(operation, context, live.hub, live.operations, counted)
+    return EventStream(admitted, context, live.hub, live.execution, counted)
 
 
-def _page_or_refusal(request: Request, correlation_id: str) -> Response:
-    wants_page = "text/html" in request.headers.get("accept", "")
-    if services_of(request).settings.mode is Mode.DEVELOPMENT and wants_page:
-        return ide_page()
-    if wants_page:
-        return error_response(406, "NOT_ACCEPTABLE", "There is no page here.", correlation_id)
-    return error_response(
-        405,
-        "METHOD_NOT_ALLOWED",
-        "Send operations with POST.",
-        correlation_id,
-        headers={"Allow": "POST"},
+def _wants_page(request: Request) -> bool:
+    """Tell whether a browser opens the address: a query would be in it."""
+    return (
+        request.method != "POST"
+        and services_of(request).settings.mode is Mode.DEVELOPMENT
+        and "text/html" in request.headers.get("accept", "")
+        and "query" not in request.query_params
     )
 
 
-def preferred_type(accept: str) -> str | None:
-    """Return the media type of the answer, or None when the client takes neither.
-
-    Of two equally wanted, the one named first; for a wildcard or no header, ``application/json``.
-    """
-    if not accept.strip():
-        return JSON
-    best: tuple[float, str] | None = None
-    for entry in accept.split(","):
-        name, *parameters = (part.strip().lower() for part in entry.split(";"))
-        chosen = JSON if name in {"*/*", "application/*"} else name
-        weight = _weight(parameters)
-        if chosen in {JSON, GRAPHQL_JSON, EVENT_STREAM} and weight > (best[0] if best else 0.0):
-            best = weight, chosen
-    return best[1] if best else None
+def _not_allowed(message: str, correlation_id: str, media_type: str) -> Response:
+    return error_response(
+        405,
+        "METHOD_NOT_ALLOWED",
+        message,
+        correlation_id,
+        headers={"Allow": "POST"},
+        media_type=media_type,
+    )
 
 
-def _weight(parameters: list[str]) -> float:
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        if key.strip() == "q":
-            try:
-                return min(float(value), 1.0)
-            except ValueError:
-                return 0.0
-    return 1.0
-
-
-async def read_operation(request: Request) -> GraphQLRequest:
-    """Read the body strictly.
+async def _read(request: Request) -> GraphQLRequest:
+    """Read the request strictly.
 
     Raises:
-        UnsupportedMediaType: it is not declared as JSON in UTF-8.
+        UnsupportedMediaType: its body is not declared as JSON in UTF-8.
         PayloadTooLarge: it is larger than ``request_limit_bytes``.
         ValidationFailed: it is not a GraphQL request, or took too long to arrive.
     """
+    if request.method != "POST":
+        return GraphQLRequest.of_parameters(request.query_params.multi_items())
     content_type = request.headers.get("content-type", "").lower().replace(" ", "")
     name, _, parameters = content_type.partition(";")
     if name != JSON or parameters.replace('"', "") not in {"", "charset=utf-8"}:
@@ -165,16 +144,9 @@ async def _read_body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _answer(result: ExecutionResult, media_type: str, correlation_id: str) -> Response:
-    body: dict[str, Any] = {}
-    # Masked already, unless an extension itself failed; masking twice changes nothing.
-    errors: list[GraphQLError] | None = mask_all(result.errors, correlation_id)
-    if errors:
-        body["errors"] = [error.formatted for error in errors]
-    did_run = not isinstance(result, PreExecutionError)
-    if did_run:
-        body["data"] = result.data
-    if result.extensions:
-        body["extensions"] = result.extensions
-    status = 200 if did_run or media_type == JSON else 400
+def _answer(body: Mapping[str, Any], media_type: str) -> Response:
+    """Return the answer; what did not run has a status of its own where the client reads it."""
+    status = 200
+    if "data" not in body and media_type == GRAPHQL_JSON:
+        status = OF_CODES.get(body["errors"][0]["extensions"]["code"], 400)
     return Response(orjson.dumps(body), status, media_type=media_type)

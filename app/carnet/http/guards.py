@@ -15,10 +15,12 @@ from time import perf_counter
 import orjson
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from carnet.errors import UserMistake
 from carnet.http.answers import error_response
+from carnet.http.hosts import Hosts
 from carnet.http.services import new_correlation_id
 from carnet.settings import Mode, Settings
 from carnet_graphql.masking import MESSAGE, log_failure
@@ -38,6 +40,8 @@ PRODUCTION_HEADERS = {"Strict-Transport-Security": "max-age=63072000; includeSub
 UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
 SECRET_PATHS = ("/calendar/",)  # their addresses are secrets: they open what they name
 
+HEALTH = "/health/"
+
 access = logging.getLogger("carnet.access")
 
 
@@ -47,6 +51,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self.trusted = trusted_networks(settings.trusted_proxies)
+        self.hosts = Hosts(settings)
         self.headers = dict(HEADERS)
         if settings.mode is Mode.PRODUCTION:
             self.headers |= PRODUCTION_HEADERS
@@ -73,8 +78,9 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
+        refusal = self._refusal(scope, correlation_id)
         try:
-            await self.app(scope, receive, guarded_send)
+            await (refusal or self.app)(scope, receive, guarded_send)
         except ClientDisconnect:
             status = status or 499
         except Exception as error:
@@ -86,6 +92,20 @@ class Guard:
             await answer(scope, receive, guarded_send)
         finally:
             _log_access(scope, status, correlation_id, perf_counter() - started_at)
+
+    def _refusal(self, scope: Scope, correlation_id: str) -> Response | None:
+        """Refuse names that are not ours and pages that may not speak to us."""
+        if scope["path"].startswith(HEALTH):
+            return None  # whoever asks after it often knows no name
+        headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self.hosts.is_own(hosts[0]):
+            message = "This server has another name; see CARNET_ALLOWED_HOSTS."
+            return error_response(400, "HOST_NOT_ALLOWED", message, correlation_id)
+        if not all(self.hosts.may_speak(each, hosts[0]) for each in headers.getlist("origin")):
+            message = "Pages of this origin may not speak to this server."
+            return error_response(403, "ORIGIN_NOT_ALLOWED", message, correlation_id)
+        return None
 
 
 class BrokenAnswer(Exception):
@@ -127,12 +147,6 @@ def client_address(scope: Scope, trusted: list[IPv4Network | IPv6Network]) -> st
         except ValueError:
             return str(parsed)
         address = hop
-
-
-def is_own_origin(origin: str, host: str) -> bool:
-    """Tell whether a page of this origin came from the host that it now speaks to."""
-    scheme, separator, named = origin.lower().partition("://")
-    return bool(separator) and scheme in {"http", "https"} and named == host.lower()
 
 
 def _shown(path: str) -> str:

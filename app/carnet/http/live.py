@@ -8,12 +8,12 @@ from functools import partial
 from uuid import UUID
 
 from carnet.http.connections import Connections
+from carnet.http.execution import Execution
 from carnet.http.services import Services
 from carnet.http.sockets import GraphQLSocket, Sockets
 from carnet.store.tails import Tails
 from carnet.store.wakeups import Wakeups
 from carnet_graphql.subscriptions.hub import Hub
-from carnet_graphql.subscriptions.operation import Operations
 
 
 class Live:
@@ -24,9 +24,9 @@ class Live:
         self.tails = Tails(services.database)
         self.wakeups = Wakeups(broker, self.tails.grown, self.tails.look_at_all)
         self.connections = Connections(services.settings)
-        self.operations = Operations(services.schema)
+        self.execution = Execution(services.schema, services.settings, services.documents)
         self.hub = Hub(services.schema, services.database, services.context, self.tails)
-        self.sockets = Sockets(services, self.hub, self.operations, self.connections)
+        self.sockets = Sockets(services, self.hub, self.execution, self.connections)
         self.socket_protocol = partial(GraphQLSocket, self.sockets)
 
     @asynccontextmanager

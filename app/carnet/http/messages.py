@@ -5,12 +5,11 @@ Source: the protocol's specification, PROTOCOL.md of graphql-ws; RFC 6455, 7.4.1
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
 import orjson
-from graphql import GraphQLError
 
 SUBPROTOCOL = "graphql-transport-ws"
 CONNECTION_ACK = b'{"type":"connection_ack"}'
@@ -38,10 +37,9 @@ def next_prefix(operation_id: str) -> bytes:
     return b'{"type":"next","id":' + orjson.dumps(operation_id) + b',"payload":'
 
 
-def error(operation_id: str, errors: Sequence[GraphQLError]) -> bytes:
-    """Return an ``error`` message: the operation ends with it."""
-    payload = [each.formatted for each in errors]
-    return orjson.dumps({"type": "error", "id": operation_id, "payload": payload})
+def error(operation_id: str, errors: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return an ``error`` message, of errors as GraphQL writes them: the operation ends with it."""
+    return orjson.dumps({"type": "error", "id": operation_id, "payload": errors})
 
 
 def complete(operation_id: str) -> bytes:

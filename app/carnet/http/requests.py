@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
+
+import orjson
 
 from carnet.errors import ValidationFailed
 
@@ -14,11 +17,12 @@ ESCAPED_NUL = re.compile(r"\\u(0000|\{0+\})")
 
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
-    """What a client asks to run."""
+    """What a client asks to run: a text, or the hash of a registered one."""
 
-    query: str
+    query: str | None
     variables: dict[str, Any] | None
     operation_name: str | None
+    document_id: str | None = None
 
     @classmethod
     def of(cls, shape: object) -> Self:
@@ -32,18 +36,51 @@ class GraphQLRequest:
         if not isinstance(shape, dict):
             raise ValidationFailed("The body is a JSON object with query and variables.")
         query, variables = shape.get("query"), shape.get("variables")
-        operation_name = shape.get("operationName")
-        if not isinstance(query, str) or not query.strip():
-            raise ValidationFailed("query is a GraphQL document.")
+        operation_name, extensions = shape.get("operationName"), shape.get("extensions")
         if not isinstance(variables, dict | None):
             raise ValidationFailed("variables is an object.")
         if not isinstance(operation_name, str | None):
             raise ValidationFailed("operationName is a string.")
-        if not isinstance(shape.get("extensions"), dict | None):
+        if not isinstance(extensions, dict | None):
             raise ValidationFailed("extensions is an object.")
-        if ESCAPED_NUL.search(query) or has_nul(shape):
+        document_id = None if query is not None else _document_id(shape, extensions or {})
+        if document_id is None and (not isinstance(query, str) or not query.strip()):
+            raise ValidationFailed("query is a GraphQL document.")
+        if (query and ESCAPED_NUL.search(query)) or has_nul(shape):
             raise ValidationFailed("Text may not hold the character U+0000.")
-        return cls(query, variables, operation_name)
+        return cls(query, variables, operation_name or None, document_id)
+
+    @classmethod
+    def of_parameters(cls, parameters: Sequence[tuple[str, str]]) -> Self:
+        """Read the parameters of a URL; variables and extensions in them are JSON.
+
+        Raises:
+            ValidationFailed: they are not a GraphQL request.
+        """
+        shape: dict[str, Any] = {}
+        for name, value in parameters:
+            if name in shape:
+                raise ValidationFailed("Send each parameter once.")
+            shape[name] = value
+        for name in ("variables", "extensions"):
+            if shape.get(name):
+                try:
+                    shape[name] = orjson.loads(shape[name])
+                except ValueError:
+                    raise ValidationFailed(f"{name} is JSON.") from None
+            else:
+                shape[name] = None
+        return cls.of(shape)
+
+
+def _document_id(shape: Mapping[str, object], extensions: Mapping[str, object]) -> str | None:
+    """Return the hash, as the specification, Apollo's links and Relay's examples send it."""
+    persisted = extensions.get("persistedQuery")
+    found = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
+    for candidate in (shape.get("documentId"), found, shape.get("doc_id"), shape.get("id")):
+        if isinstance(candidate, str) and candidate:
+            return candidate
+    return None
 
 
 def has_nul(value: Any) -> bool:

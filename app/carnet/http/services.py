@@ -22,6 +22,7 @@ from carnet.store.database import Database
 from carnet.store.signing import Signer
 from carnet_graphql.assembly import CarnetSchema
 from carnet_graphql.context import Context
+from carnet_graphql.trusted import TrustedDocuments
 
 TOKEN_LIMIT = 8192  # characters: the largest access token that identity providers send
 
@@ -49,6 +50,7 @@ class Services:
     feeds: FeedSecrets = field(repr=False)
     channels: Channels = field(default_factory=Channels)
     trust: TrustList = field(default_factory=TrustList, repr=False)
+    documents: TrustedDocuments = field(default_factory=TrustedDocuments, repr=False)
 
     def context(self, actor: Actor, address: str = "", correlation_id: str = "") -> Context:
         """Return the context of a request, or of an event that is rendered for an actor."""

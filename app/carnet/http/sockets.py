@@ -26,7 +26,9 @@ from carnet.errors import (
 )
 from carnet.http import messages
 from carnet.http.connections import Connections
-from carnet.http.guards import client_address, is_own_origin, trusted_networks
+from carnet.http.execution import Execution
+from carnet.http.guards import client_address, trusted_networks
+from carnet.http.hosts import Hosts
 from carnet.http.messages import SUBPROTOCOL, CloseCode
 from carnet.http.requests import GraphQLRequest
 from carnet.http.services import TOKEN_LIMIT, Services, new_correlation_id
@@ -37,7 +39,6 @@ from carnet.store.tasks import end
 from carnet_graphql.masking import log_failure, mask_all
 from carnet_graphql.subscriptions.group import Member
 from carnet_graphql.subscriptions.hub import Hub
-from carnet_graphql.subscriptions.operation import Operations
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -56,7 +57,7 @@ class Sockets:
         self,
         services: Services,
         hub: Hub,
-        operations: Operations,
+        execution: Execution,
         connections: Connections,
         *,
         init_timeout: float = 5,
@@ -65,9 +66,10 @@ class Sockets:
     ) -> None:
         self.services = services
         self.hub = hub
-        self.operations = operations
+        self.execution = execution
         self.connections = connections
         self.trusted = trusted_networks(services.settings.trusted_proxies)
+        self.hosts = Hosts(services.settings)
         self.init_timeout = init_timeout  # seconds from the handshake to connection_init
         self.keep_alive = keep_alive  # seconds between pings; who answers none of two is gone
         self.close_timeout = close_timeout  # seconds that a client has to answer a close
@@ -134,7 +136,7 @@ class SocketOperation:
         if "UNAVAILABLE" in codes:
             self.socket.close(CloseCode.TRY_AGAIN_LATER, "Come again soon")
             return
-        self.socket.finish(self, messages.error(self.id, errors) if errors else None)
+        self.socket.finish(self, messages.error(self.id, _formatted(errors)) if errors else None)
         if "UNAUTHENTICATED" in codes and not isinstance(self.socket.actor, Anonymous):
             self.socket.close(CloseCode.UNAUTHORIZED, "The session is over")
 
@@ -237,10 +239,11 @@ class GraphQLSocket(WebSocket):
         hosts, keys = (request.headers.get_all(name) for name in ("Host", "Sec-WebSocket-Key"))
         if len(hosts) > 1 or not all(key.isascii() for key in keys):
             return 400, "This is no handshake.\n"
-        origins = request.headers.get_all("Origin")
-        allowed = self._sockets.services.settings.allowed_origins
         host = "".join(hosts)
-        if any(not is_own_origin(origin, host) and origin not in allowed for origin in origins):
+        if not self._sockets.hosts.is_own(host):
+            return 400, "This server has another name.\n"
+        origins = request.headers.get_all("Origin")
+        if not all(self._sockets.hosts.may_speak(origin, host) for origin in origins):
             return 403, "Pages of this origin may not connect.\n"
         try:
             self._sockets.connections.enter(self._address)
@@ -353,7 +356,7 @@ class GraphQLSocket(WebSocket):
             self.close(CloseCode.BAD_REQUEST, error.message)
             return
         except RateLimited as error:
-            self.write(messages.error(operation_id, _masked(error)))
+            self.write(messages.error(operation_id, _formatted(_masked(error))))
             return
         operation = self._operations[operation_id] = SocketOperation(self, operation_id)
         operation.task = asyncio.create_task(self._run(operation, request))
@@ -361,13 +364,15 @@ class GraphQLSocket(WebSocket):
     async def _run(self, operation: SocketOperation, request: GraphQLRequest) -> None:
         sockets = self._sockets
         try:
-            found = sockets.operations.read(request.query, request.operation_name)
-            if isinstance(found, list):
-                operation.end(mask_all(found, new_correlation_id()) or [])
-                return
             # The hub sees to it that the session of a subscription lives. Now and then the token
             # is looked at all the same, so that subscribing counts as use.
             is_fresh = monotonic() < self._authenticated_at + FRESH
+            correlation_id = new_correlation_id()
+            admitted = sockets.execution.admit(request, self.actor, self._address, correlation_id)
+            if isinstance(admitted, list):
+                operation.end(admitted)
+                return
+            found = admitted.operation
             if found.type is not OperationType.SUBSCRIPTION or not is_fresh:
                 self.actor = await self._authenticated()
             if found.type is OperationType.SUBSCRIPTION:
@@ -379,27 +384,22 @@ class GraphQLSocket(WebSocket):
                 else:
                     operation.member = member
             else:
-                result = await sockets.services.schema.execute(
-                    request.query,
-                    variable_values=request.variables,
-                    context_value=sockets.services.context(self.actor, self._address),
-                    operation_name=request.operation_name,
-                )
-                self._answer(operation, result)
+                context = sockets.services.context(self.actor, self._address, correlation_id)
+                body = await sockets.execution.run(admitted, context)
+                if "data" in body:
+                    operation.send([orjson.dumps(body)])
+                    self.finish(operation, None)
+                else:  # it did not run: the protocol has an ``error`` for that
+                    self.finish(operation, messages.error(operation.id, body["errors"]))
         except Exception as error:
             operation.end(_masked(Unavailable() if is_outage(error) else error))
         finally:
             operation.task = None
 
-    def _answer(self, operation: SocketOperation, result: Any) -> None:
-        body: dict[str, Any] = {"data": result.data}
-        if result.errors:
-            body["errors"] = [error.formatted for error in result.errors]
-        if result.extensions:
-            body["extensions"] = result.extensions
-        operation.send([orjson.dumps(body)])
-        self.finish(operation, None)
-
 
 def _masked(error: Exception) -> list[GraphQLError]:
     return mask_all([GraphQLError(str(error), original_error=error)], new_correlation_id()) or []
+
+
+def _formatted(errors: Sequence[GraphQLError]) -> list[Any]:
+    return [error.formatted for error in errors]

@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import partial
-from typing import Any
 
 import orjson
 from graphql import GraphQLError, OperationType
@@ -21,15 +20,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from carnet.errors import RateLimited
 from carnet.http.answers import refusal_response
-from carnet.http.requests import GraphQLRequest
+from carnet.http.execution import Admitted, Execution
+from carnet.http.negotiation import EVENT_STREAM
 from carnet.people.actor import Actor
 from carnet_graphql.context import Context
-from carnet_graphql.masking import mask_all
 from carnet_graphql.subscriptions.group import Member
 from carnet_graphql.subscriptions.hub import Hub
-from carnet_graphql.subscriptions.operation import Operations
 
-EVENT_STREAM = "text/event-stream"
 SEND_TIMEOUT = 30  # seconds that a client may take nothing
 KEEP_ALIVE = 12  # seconds of silence after which a comment is sent
 WAITING_LIMIT = 64 * 1024  # bytes that wait for a slow client before it has to catch up by itself
@@ -44,18 +41,18 @@ class EventStream(Response):
 
     def __init__(
         self,
-        request: GraphQLRequest,
+        admitted: Admitted | Sequence[GraphQLError],
         context: Context,
         hub: Hub,
-        operations: Operations,
+        execution: Execution,
         counted: AbstractContextManager[None],
     ) -> None:
         super().__init__(None, 200, {"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._request = request
+        self._admitted = admitted
         self._context = context
         self._hub = hub
-        self._operations = operations
+        self._execution = execution
         self._counted = counted
         self._waiting: list[bytes] = []
         self._size = 0
@@ -145,25 +142,17 @@ class EventStream(Response):
             await send({"type": "http.response.body", "body": COMMENT, "more_body": True})
 
     async def _begin(self, actor: Actor) -> Member | None:
-        request, context = self._request, self._context
-        found = self._operations.read(request.query, request.operation_name)
-        if isinstance(found, list):
-            self.end(mask_all(found, context.correlation_id) or [])
-        elif found.type is OperationType.SUBSCRIPTION:
-            member = await self._hub.subscribe(found, request.variables, actor, self)
+        admitted = self._admitted
+        if not isinstance(admitted, Admitted):
+            self.end(admitted)
+        elif admitted.operation.type is OperationType.SUBSCRIPTION:
+            operation, variables = admitted.operation, admitted.variables
+            member = await self._hub.subscribe(operation, variables, actor, self)
             if isinstance(member, Member):
                 return member
             self.end(member)
         else:
-            result = await self._operations.schema.execute(
-                request.query,
-                variable_values=request.variables,
-                context_value=context,
-                operation_name=request.operation_name,
-            )
-            body: dict[str, Any] = {"data": result.data}
-            if result.errors:
-                body["errors"] = [error.formatted for error in result.errors]
+            body = await self._execution.run(admitted, self._context)
             self.send([orjson.dumps(body)])
             self.end([])
         return None

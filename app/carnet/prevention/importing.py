@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -33,12 +34,12 @@ async def import_ics(
     """Take over the appointments of an iCalendar file, by their UIDs.
 
     Raises:
-        ValidationFailed: it is no such file, or larger than is taken.
+        ValidationFailed: it is no such file, or larger than is taken; or there is no such zone.
         NotFound, AccessDenied, RecordClosed: as `carnet.records.actions.writable`.
         QuotaExceeded: the record has no room; nothing is taken then.
     """
     granted = await writable(actor, work, record_id, Action.WRITE_PROFILE)
-    reading = read(text, work.now, time_zone)
+    reading = await asyncio.to_thread(read, text, work.now, time_zone)
     outcome = ImportOutcome(skipped=reading.skipped)
     wanted = {each.uid: each for each in reading.found}
     statement = select(Appointment).where(

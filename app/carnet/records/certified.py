@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import sha256
 from uuid import UUID
 
@@ -45,7 +46,7 @@ async def report_certificate(
         QuotaExceeded: the record has no room.
     """
     granted = await writable(actor, work, record_id, Action.WRITE_PROFILE)
-    certificates = read(text, trust, work.now)
+    certificates = await asyncio.to_thread(read, text, trust, work.now)
     whose = select(Person).join(Record, Record.person_id == Person.id).where(Record.id == record_id)
     person = (await work.session.scalars(whose)).one()
     for certificate in certificates:

@@ -30,6 +30,7 @@ COMMANDS = {
     "acknowledge": "carnet_client.cli.changes:acknowledge",
     "members": "carnet_client.cli.changes:members",
     "chat": "carnet_client.cli.chat:chat",
+    "operations": "carnet_client.cli.registry:operations",
 }
 """Where each command lives, in the order of ``carnet-client --help``."""
 

@@ -42,9 +42,9 @@ from carnet.store.tasks import end
 from carnet_graphql.assembly import CarnetSchema
 from carnet_graphql.context import Context
 from carnet_graphql.masking import mask_all
+from carnet_graphql.operation import Operation
 from carnet_graphql.subscriptions.group import AccountWatch, Group, Member, Place, Shared, Sink
 from carnet_graphql.subscriptions.in_flight import InFlight
-from carnet_graphql.subscriptions.operation import Operation
 from carnet_graphql.subscriptions.topic import Follow, Topic
 
 TICK = 0.25  # seconds between two looks at rights that end by themselves
@@ -141,7 +141,7 @@ class Hub:
             context_value=context,
             raw_variable_values=variables,
             operation_name=operation.name,
-            hide_suggestions=not self._schema.introspection,
+            hide_suggestions=not self._schema.operations.introspection,
         )
         if isinstance(executor, list):
             return mask_all(executor, context.correlation_id) or []

@@ -1,7 +1,8 @@
-"""Operations of a streaming transport: parsed and checked once, whoever sends them."""
+"""Operations: parsed, bounded and checked once, whichever transport they come by."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,22 +10,32 @@ import orjson
 from graphql import (
     DocumentNode,
     GraphQLError,
+    GraphQLSchema,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
     OperationType,
     VariableNode,
     Visitor,
     get_operation_ast,
     parse,
+    specified_rules,
+    validate,
     visit,
 )
 from graphql.language import FieldNode
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from carnet.errors import ValidationFailed
-from carnet_graphql.assembly import CarnetSchema
 from carnet_graphql.known import Known
-from carnet_graphql.limits import TOKEN_LIMIT, check
+from carnet_graphql.limits import TEXT_LIMIT, TOKEN_LIMIT, check_choice, check_size
+from carnet_graphql.masking import ERROR_LIMIT
 
 FOLLOWED_TEXT = 64 * 1024  # characters of a subscription, and bytes of its variables: they stay
 AFTER = "after"
+RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+READ = "carnet.operation"  # the operation that was read before, in Strawberry's own extensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +49,13 @@ class Operation:
     text: str
     name: str | None
     document: DocumentNode
-    type: OperationType
+    node: OperationDefinitionNode
     own: str | None
+
+    @property
+    def type(self) -> OperationType:
+        """Whether it asks, acts or follows."""
+        return self.node.operation
 
     def share_key(self, variables: dict[str, Any] | None) -> bytes:
         """Return what is the same for clients who select the same.
@@ -58,22 +74,30 @@ class Operation:
 
 
 class Operations:
-    """Parses and checks, and remembers what was right."""
+    """Parses and checks, and remembers what was right.
 
-    def __init__(self, schema: CarnetSchema) -> None:
+    Args:
+        schema: what operations are checked against.
+        introspection: False tells the schema to nobody: no introspection, no «did you mean».
+    """
+
+    def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
         self.schema = schema
+        self.introspection = introspection
         self._known: Known[Operation] = Known()
 
     def read(self, text: str, name: str | None) -> Operation | list[GraphQLError]:
-        """Return the operation, or what is wrong with it."""
+        """Return the operation, or what is wrong with it: at most 5 errors, the size first."""
         known = self._known.get(text, name)
         if known is not None:
             return known
+        if len(text) > TEXT_LIMIT:
+            return [GraphQLError(f"A document has at most {TEXT_LIMIT} characters.")]
         try:
             document = parse(text, max_tokens=TOKEN_LIMIT)
         except GraphQLError as error:
             return [error]
-        errors = check(self.schema._schema, document, name, introspection=self.schema.introspection)
+        errors = self._check(document, name)
         if errors:
             return errors
         found = get_operation_ast(document, name)
@@ -84,9 +108,48 @@ class Operations:
             if len(text) > FOLLOWED_TEXT:
                 return [GraphQLError(f"A subscription has at most {FOLLOWED_TEXT} characters.")]
             own = _variable_for_after(document, found.selection_set.selections[0])
-        operation = Operation(text, name, document, found.operation, own)
+        operation = Operation(text, name, document, found, own)
         self._known.keep(operation, text, name)
         return operation
+
+    def _check(self, document: DocumentNode, name: str | None) -> list[GraphQLError]:
+        refused = check_size(document) or check_choice(document, name)
+        if refused is not None:
+            return [refused]
+        return validate(
+            self.schema,
+            document,
+            RULES if self.introspection else (*RULES, NoSchemaIntrospectionCustomRule),
+            max_errors=ERROR_LIMIT,
+            hide_suggestions=not self.introspection,
+        )
+
+
+class Checking(SchemaExtension):
+    """Lets Strawberry run only what `Operations` has read; its own checks are skipped."""
+
+    def __init__(self, operations: Operations) -> None:
+        super().__init__()
+        self._operations = operations
+        self._errors: list[GraphQLError] = []
+
+    def on_parse(self) -> Iterator[None]:
+        """Take the document of an operation that was read before, or read it now."""
+        context = self.execution_context
+        found = (context.operation_extensions or {}).get(READ)
+        if not isinstance(found, Operation):
+            found = self._operations.read(context.query or "", context._provided_operation_name)
+        if isinstance(found, Operation):
+            context.graphql_document = found.document
+        else:
+            self._errors = found
+            context.parse_options["max_tokens"] = TOKEN_LIMIT  # Strawberry parses, and says why
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Say what `Operations` found."""
+        self.execution_context.pre_execution_errors = self._errors
+        yield
 
 
 def _variable_for_after(document: DocumentNode, root: Any) -> str | None:

@@ -1,0 +1,90 @@
+"""How an operation is let in and run, whichever transport it comes by.
+
+In this order: its text is found or refused, read and bounded, and its cost taken from the viewer's
+budget; only then does anything of it run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import GraphQLError
+
+from carnet.errors import Refusal
+from carnet.http.budget import Budgets, Spent
+from carnet.http.metrics import COSTS, OPERATIONS
+from carnet.http.requests import GraphQLRequest
+from carnet.people.actor import Actor
+from carnet.settings import Settings
+from carnet_graphql.assembly import CarnetSchema
+from carnet_graphql.context import Context
+from carnet_graphql.masking import mask_all
+from carnet_graphql.operation import Operation
+from carnet_graphql.trusted import TrustedDocuments
+
+UNREAD = "unread"  # of which type it is was not found out
+ADMITTED, INVALID = "ADMITTED", "BAD_REQUEST"
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An operation that may run, paid for."""
+
+    operation: Operation
+    variables: dict[str, Any] | None
+    spent: Spent
+
+
+class Execution:
+    """Lets operations in and runs them. One for each process."""
+
+    def __init__(
+        self, schema: CarnetSchema, settings: Settings, documents: TrustedDocuments
+    ) -> None:
+        self._schema = schema
+        self._documents = documents
+        self._budgets = Budgets(settings)
+
+    def admit(
+        self, request: GraphQLRequest, actor: Actor, address: str, correlation_id: str
+    ) -> Admitted | list[GraphQLError]:
+        """Let an operation in, or return what is wrong with its document.
+
+        Raises:
+            PersistedQueryNotFound, OperationNotTrusted: its document is not served.
+            OperationTooCostly, RateLimited: it costs too much, or too much for now.
+        """
+        kind = UNREAD
+        try:
+            text = self._documents.text_of(request.query, request.document_id, actor)
+            found = self._schema.operations.read(text, request.operation_name)
+            if isinstance(found, list):
+                OPERATIONS.labels(kind, INVALID).inc()
+                return mask_all(found, correlation_id) or []
+            kind = found.type.value
+            cost = self._schema.costs.of(found, request.variables)
+            spent = self._budgets.spend(actor, address, cost)
+        except Refusal as error:
+            OPERATIONS.labels(kind, error.code).inc()
+            raise
+        OPERATIONS.labels(kind, ADMITTED).inc()
+        COSTS.observe(cost)
+        return Admitted(found, request.variables, spent)
+
+    async def run(self, admitted: Admitted, context: Context) -> Mapping[str, Any]:
+        """Run a query or a mutation, and return the answer as GraphQL has it.
+
+        What ended before anything ran, such as a variable of a wrong type, has no ``data``.
+        """
+        result = await self._schema.run(admitted.operation, admitted.variables, context)
+        body: dict[str, Any] = {}
+        # Masked already, unless an extension itself failed; masking twice changes nothing.
+        errors = mask_all(result.errors, context.correlation_id)
+        if errors:
+            body["errors"] = [error.formatted for error in errors]
+        if not errors or result.data is not None or any(error.path for error in errors):
+            body["data"] = result.data
+        body["extensions"] = {**(result.extensions or {}), "cost": admitted.spent.shown()}
+        return body
