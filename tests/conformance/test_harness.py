@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 from graphql import build_schema, introspection_from_schema, parse, print_ast
-from harness import fuzz, node, results
+from harness import fuzz, node, page, results
 from harness.answers import complaints
 from harness.command import keep, main
 from harness.ids import Ids
@@ -165,6 +165,17 @@ def test_what_was_not_run_keeps_its_result(tmp_path: Path) -> None:
     once = written.read_bytes()
     keep({}, file, written)
     assert written.read_bytes() == once
+
+
+def test_the_page_is_of_the_kept_results_and_the_pinned_versions(tmp_path: Path) -> None:
+    kept = results.load()
+    assert list(kept) == list(PARTS)
+    page.write(kept, tmp_path / "page.md")
+    assert (tmp_path / "page.md").read_text() == page.FILE.read_text(), "run: make conformance"
+    for name, outcome in kept.items():
+        if name != "schemathesis":
+            assert outcome.versions == node.versions(*outcome.versions), name
+    assert kept["schemathesis"].versions == fuzz.VERSIONS
 
 
 def test_a_node_that_is_too_old_counts_as_none(tmp_path: Path) -> None:
