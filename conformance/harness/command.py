@@ -16,7 +16,7 @@ from harness.server import ROOM, ServerFailed, serving, stop_in_order
 
 EXAMPLE_TEXT = """\
 examples:
-  make conformance                                     everything: some 40 minutes
+  make conformance                                     everything: some 15 minutes on two cores
   make conformance ARGS="graphql-http relay eslint"    these parts: a minute
   make conformance ARGS="schemathesis --examples 5 --seed 7"
   make conformance ARGS="--set CARNET_QUERY_BUDGET=10000 graphql-http"
