@@ -19,6 +19,7 @@ from pathlib import Path
 from carnet.cli.impersonation import token_for
 from carnet.cli.workspace import Workspace, workspace
 from carnet.settings import Settings
+from carnet.store.embedded import EmbeddedPostgres
 
 COMMAND = (sys.executable, "-c", "from carnet.cli import main; main()", "demo")
 READY = "Carnet is ready"
@@ -119,6 +120,9 @@ def stop_in_order() -> None:
     def stop(number: int, _: object) -> None:
         for process, folder in _RUNNING.items():
             _stop(process)
+            left = EmbeddedPostgres.attach(folder / "data")  # we have it too, and leave no more
+            if left is not None:
+                left.stop()
             shutil.rmtree(folder, ignore_errors=True)
         for child in multiprocessing.active_children():
             child.terminate()
