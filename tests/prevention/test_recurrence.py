@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -51,7 +52,7 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @settings(max_examples=300, deadline=None)
-@given(parts=rules(), start=st.dates(date(1990, 1, 1), date(2024, 1, 1)), on=st.integers(0, 4000))
+@given(parts=rules(), start=st.dates(date(2012, 1, 1), date(2024, 1, 1)), on=st.integers(0, 1500))
 def test_the_days_are_those_of_a_general_expander(
     parts: dict[str, Any], start: date, on: int
 ) -> None:
@@ -59,6 +60,10 @@ def test_the_days_are_those_of_a_general_expander(
     last = first + timedelta(800)
     text = ";".join(f"{name}={','.join(map(str, values))}" for name, values in parts.items())
     known = rrule.rrulestr(text, dtstart=datetime.combine(start, datetime.min.time()))
+    with warnings.catch_warnings():
+        # It looks for a day until the year 9999; beside a COUNT it frowns at an UNTIL.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        known = known.replace(until=datetime.combine(last, datetime.max.time()))
     wanted: list[date] = []
     for at in known.xafter(datetime.combine(first, datetime.min.time()), inc=True):
         if at.date() > last:

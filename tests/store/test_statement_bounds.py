@@ -170,7 +170,7 @@ async def test_a_route_that_is_stopped_answers_503(bounded: Database, blobs: Blo
 
     event.listen(bounded.engine.sync_engine, "before_cursor_execute", slow, retval=True)
     transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://carnet") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.get(f"/calendar/{graph.FEEDS.seal(uuid4())}.ics")
     assert answer.status_code == 503
     assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
