@@ -50,6 +50,10 @@ class CarnetSchema(strawberry.Schema):
             return ExecutionResult(None, mask_all([withheld], context.correlation_id))
         return result
 
+    def _extend_introspection(self) -> None:
+        """Leave ``isOneOf`` to graphql-core: Strawberry's fails for enums, unions and scalars
+        (strawberry-graphql 0.341), once for each type that is asked for it."""
+
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:

@@ -25,13 +25,22 @@ from carnet_graphql.errors import graphql_path
 MESSAGE = "Something went wrong."
 ERROR_LIMIT = 5  # errors of one request that did not run: more only helps to map the schema
 FRAME_LIMIT = 30  # innermost stack frames in a log line
+MESSAGE_LIMIT = 500  # characters of a complaint: names in a document may be of any length
 
+# What graphql-core writes before a value, and what is left of it. Values may hold the same words many
+# times: each pattern looks at the first only, else the time grows with their square.
 _QUOTED = (
-    (re.compile(r"(, but encountered error .*|[,;.?]? [Ff]ound: .*)", re.DOTALL), "."),
-    (re.compile(r"( cannot represent [\w -]*value): .*", re.DOTALL), r"\1."),
-    (re.compile(r"Value .* does not exist in ", re.DOTALL), "That value does not exist in "),
-    (re.compile(r"\b(String|BlockString|Int|Float) (['\"]).*\2", re.DOTALL), r"\1"),
-)  # what graphql-core writes before a value, and what is left of it
+    (re.compile(r"(, but encountered error |[,;.?]? [Ff]ound: ).*", re.DOTALL), "."),
+    (
+        re.compile(r"\A(?>(.*?) cannot represent )([\w -]{0,80}value): .*", re.DOTALL),
+        r"\1 cannot represent \2.",
+    ),
+    (
+        re.compile(r"\A(?>(.*?)\bValue ).* does not exist in ", re.DOTALL),
+        r"\1That value does not exist in ",
+    ),
+    (re.compile(r"\b(String|BlockString|Int|Float) ['\"].*", re.DOTALL), r"\1."),
+)
 
 logger = logging.getLogger("carnet.graphql")
 
@@ -81,7 +90,7 @@ def without_values(message: str) -> str:
     """
     for pattern, kept in _QUOTED:
         message = pattern.sub(kept, message)
-    return message
+    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
 
 
 def _is_about_the_request(error: GraphQLError, cause: Exception | None) -> bool:

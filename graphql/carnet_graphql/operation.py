@@ -116,13 +116,20 @@ class Operations:
         refused = check_size(document) or check_choice(document, name)
         if refused is not None:
             return [refused]
-        return validate(
+        errors = validate(
             self.schema,
             document,
             RULES if self.introspection else (*RULES, NoSchemaIntrospectionCustomRule),
             max_errors=ERROR_LIMIT,
             hide_suggestions=not self.introspection,
         )
+        return [
+            # Python reads no number of more than 4300 digits, and graphql-core forgets that.
+            GraphQLError("A number has too many digits.", error.nodes)
+            if isinstance(error.original_error, ValueError)
+            else error
+            for error in errors
+        ]
 
 
 class Checking(SchemaExtension):
