@@ -27,8 +27,8 @@ ERROR_LIMIT = 5  # errors of one request that did not run: more only helps to ma
 FRAME_LIMIT = 30  # innermost stack frames in a log line
 MESSAGE_LIMIT = 500  # characters of a complaint: names in a document may be of any length
 
-# What graphql-core writes before a value, and what is left of it. Values may hold the same words many
-# times: each pattern looks at the first only, else the time grows with their square.
+# What graphql-core writes before a value, and what is left of it. Values may hold the same words
+# many times: each pattern looks at the first only, else the time grows with their square.
 _QUOTED = (
     (re.compile(r"(, but encountered error |[,;.?]? [Ff]ound: ).*", re.DOTALL), "."),
     (
