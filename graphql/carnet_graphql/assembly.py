@@ -8,6 +8,7 @@ from typing import Any
 import strawberry
 from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from carnet_graphql.context import Context
@@ -16,6 +17,15 @@ from carnet_graphql.errors import EXCEPTION_HANDLERS
 from carnet_graphql.masking import Masking, mask_all
 from carnet_graphql.operation import READ, Checking, Operation, Operations
 from carnet_graphql.scalars import SCALARS
+
+
+class _Executor(StrawberryGraphQLCoreExecutionContext):
+    """Says nothing of names that are like what a variable holds: graphql-core 3.3 fails to find
+    them for a letter that has two when it is small, and the schema would be told in production."""
+
+    @classmethod
+    def build(cls, *args: Any, **kwargs: Any) -> Any:
+        return super().build(*args, **kwargs | {"hide_suggestions": True})
 
 
 class CarnetSchema(strawberry.Schema):
@@ -85,6 +95,7 @@ def build(
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[Masking, lambda: Checking(built.operations)],
         exception_handlers=EXCEPTION_HANDLERS,
+        execution_context_class=_Executor,
     )
     built.operations = Operations(built._schema, introspection=introspection)
     built.costs = Costs(built._schema)

@@ -124,10 +124,11 @@ class Operations:
             hide_suggestions=not self.introspection,
         )
         return [
-            # Python reads no number of more than 4300 digits, and graphql-core forgets that.
-            GraphQLError("A number has too many digits.", error.nodes)
-            if isinstance(error.original_error, ValueError)
-            else error
+            # graphql-core fails on a number of more than 4300 digits, and on letters that have two
+            # when they are small where it looks for names that are like them.
+            error
+            if isinstance(error.original_error, GraphQLError | None)
+            else GraphQLError("A value cannot be read.", error.nodes)
             for error in errors
         ]
 
