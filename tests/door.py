@@ -32,11 +32,12 @@ from carnet.http.live import Live
 from carnet.http.observing import Observer
 from carnet.http.services import Services
 from carnet.people.actor import Actor
-from carnet.settings import Settings
+from carnet.settings import Mode, Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet.store.embedded import EmbeddedPostgres
 from carnet.store.keys import FileKeyProvider
+from carnet_graphql.schema import schema
 from carnet_graphql.trusted import TrustedDocuments
 
 SOON = 20  # seconds within which what must happen does, on a machine that does much else
@@ -365,7 +366,7 @@ async def _serve(
         door.settings,
         database,
         blobs,
-        graph.SCHEMA,
+        graph.SCHEMA if door.settings.mode is Mode.DEVELOPMENT else schema(introspection=False),
         authenticate,
         graph.gate_of(database),
         graph.SIGNER,
