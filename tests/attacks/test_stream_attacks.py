@@ -62,7 +62,7 @@ def parts(body: bytes) -> bytes:
         ("query($a: ID!) { node(id: $a) { id } }", "BAD_REQUEST"),
         (INBOX, "UNAUTHENTICATED"),
         ("mutation { __typename }", None),
-        ('subscription { documentEvents(record: "%s") { __typename } }' % SECRET, "BAD_ID"),
+        (f'subscription {{ documentEvents(record: "{SECRET}") {{ __typename }} }}', "BAD_ID"),
     ],
 )  # fmt: skip
 def test_a_stream_of_one_operation_ends(door: Door, query: str, code: str | None) -> None:

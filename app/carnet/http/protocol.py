@@ -55,7 +55,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_timer()
         super().connection_lost(exc)
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's always ends it
         """The client says no more: what came whole before is answered all the same.
 
         What streams has begun by then; it ends, as most who close their half are gone.
