@@ -8,6 +8,7 @@ from typing import Any
 import strawberry
 from graphql import GraphQLEnumType, GraphQLError, GraphQLSchema, get_named_type
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from carnet_graphql.context import Context
@@ -17,6 +18,15 @@ from carnet_graphql.masking import Masking, mask_all
 from carnet_graphql.operation import READ, Checking, Operation, Operations
 from carnet_graphql.scalars import SCALARS
 from carnet_graphql.value_texts import VALUE_TEXTS
+
+
+class _Executor(StrawberryGraphQLCoreExecutionContext):
+    """Says nothing of names that are like what a variable holds: graphql-core 3.3 fails to find
+    them for a letter that has two when it is small, and the schema would be told in production."""
+
+    @classmethod
+    def build(cls, *args: Any, **kwargs: Any) -> Any:
+        return super().build(*args, **kwargs | {"hide_suggestions": True})
 
 
 class CarnetSchema(strawberry.Schema):
@@ -51,6 +61,10 @@ class CarnetSchema(strawberry.Schema):
             return ExecutionResult(None, mask_all([withheld], context.correlation_id))
         return result
 
+    def _extend_introspection(self) -> None:
+        """Leave ``isOneOf`` to graphql-core: Strawberry's fails for enums, unions and scalars
+        (strawberry-graphql 0.341), once for each type that is asked for it."""
+
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
@@ -82,6 +96,7 @@ def build(
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[Masking, lambda: Checking(built.operations)],
         exception_handlers=EXCEPTION_HANDLERS,
+        execution_context_class=_Executor,
     )
     _describe(built._schema)
     built.operations = Operations(built._schema, introspection=introspection)

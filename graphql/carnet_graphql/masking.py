@@ -25,12 +25,15 @@ from carnet_graphql.errors import graphql_path
 MESSAGE = "Something went wrong."
 ERROR_LIMIT = 5  # errors of one request that did not run: more only helps to map the schema
 FRAME_LIMIT = 30  # innermost stack frames in a log line
+MESSAGE_LIMIT = 500  # characters of a complaint: names in a document may be of any length
 
+# What graphql-core writes before a value, and what is left of it; each in linear time, although a
+# value may hold the same words many times.
 _QUOTED = (
-    (re.compile(r"(, but encountered error .*|[,;.?]? [Ff]ound: .*)", re.DOTALL), "."),
+    (re.compile(r"(, but encountered error |[,;.?]? [Ff]ound: ).*", re.DOTALL), "."),
     (re.compile(r"( cannot represent [\w -]{0,60}value): .*", re.DOTALL), r"\1."),
-    (re.compile(r"\b(String|BlockString|Int|Float) (['\"]).*\2", re.DOTALL), r"\1"),
-)  # what graphql-core writes before a value, and what is left of it; each in linear time
+    (re.compile(r"\b(String|BlockString|Int|Float) ['\"].*", re.DOTALL), r"\1."),
+)
 _ENUM = ("Value ", " does not exist in ")  # around a value, in which both may stand again
 
 logger = logging.getLogger("carnet.graphql")
@@ -84,7 +87,7 @@ def without_values(message: str) -> str:
         message = f"{message[:before]}That value{message[after:]}"
     for pattern, kept in _QUOTED:
         message = pattern.sub(kept, message)
-    return message
+    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
 
 
 def _is_about_the_request(error: GraphQLError, cause: Exception | None) -> bool:

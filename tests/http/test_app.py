@@ -27,7 +27,7 @@ from carnet.http import ide
 from carnet.http.answers import STATUSES, status_of
 from carnet.http.app import create_app
 from carnet.http.negotiation import preferred_type
-from carnet.http.requests import has_nul
+from carnet.http.requests import VALUES_LIMIT, check_values
 from carnet.http.services import Services, actor_of
 from carnet.people.actor import Actor, Assurance, Operator
 from carnet.prevention.feeds import FeedSecrets
@@ -648,19 +648,28 @@ async def test_no_body_is_a_fault(body: bytes) -> None:
         assert problem["extensions"]["code"] != "INTERNAL"
 
 
+@pytest.mark.parametrize(
+    ("path", "shown", "status"),
+    [
+        ("/raises/missing%0aX", "/raises/missing?X", 401),
+        ("/health/live%0aX", "?", 404),
+        (f"/{SECRET}", "?", 404),  # what is no path of ours may be anything
+    ],
+)
 async def test_the_access_log_has_no_query_string_and_no_address(
-    serve: Serve, caplog: pytest.LogCaptureFixture
+    serve: Serve, caplog: pytest.LogCaptureFixture, path: str, shown: str, status: int
 ) -> None:
     caplog.set_level(logging.INFO, "carnet.access")
+    headers = {"authorization": "Bearer stolen"}
     async with serve() as client:
-        answer = await client.get("/health/live%0aX", params={"name": SECRET})
+        answer = await client.get(path, params={"name": SECRET}, headers=headers)
     (line,) = [record.message for record in caplog.records if record.name == "carnet.access"]
     logged = json.loads(line)
     assert logged.pop("ms") >= 0
     assert logged == {
         "method": "GET",
-        "path": "/health/live?X",
-        "status": 404,
+        "path": shown,
+        "status": status,
         "correlation": answer.headers["x-correlation-id"],
     }
 
@@ -675,7 +684,15 @@ def test_every_error_that_a_client_may_see_has_a_status() -> None:
     assert status_of(errors.UserMistake()) == 500
 
 
-def test_nul_is_found_wherever_it_is() -> None:
-    assert has_nul({"a": [{"b": "x\0"}]})
-    assert has_nul({"a\0": 1})
-    assert not has_nul({"a": ["\\u0000", 1, None, {"b": True}]})
+@pytest.mark.parametrize("shape", [{"a": [{"b": "x\0"}]}, {"a\0": 1}, "\0"])
+def test_nul_is_found_wherever_it_is(shape: object) -> None:
+    with pytest.raises(errors.ValidationFailed, match=re.escape("U+0000")):
+        check_values(shape)
+
+
+def test_values_are_counted_wherever_they_are() -> None:
+    check_values({"a": ["\\u0000", 1, None, {"b": True}]})
+    for shape in ([0] * (VALUES_LIMIT - 1), [[0] * (VALUES_LIMIT - 2)]):
+        check_values(shape)
+        with pytest.raises(errors.ValidationFailed, match="at most 10000 values"):
+            check_values([*shape, *[{"a": 1}] * 2])

@@ -59,6 +59,8 @@ def create_app(
         exception_handlers={CarnetError: on_refusal, HTTPException: on_http_exception},
         lifespan=lifespan,
     )
+    # Starlette would send «/graphql/» to «http://…», and a client its token with it, unencrypted.
+    app.router.redirect_slashes = False
     app.state.services = services
     app.state.live = live
     return app

@@ -15,6 +15,7 @@ from typing import Any
 
 from carnet.errors import OperationTooCostly, RateLimited
 from carnet.people.actor import Actor, Anonymous, actor_key
+from carnet.people.attempts import counted_address
 from carnet.settings import Settings
 
 MOST_VIEWERS = 100_000  # about 20 MB
@@ -58,7 +59,7 @@ class Budgets:
         """
         if cost > self._most:
             raise OperationTooCostly(cost, self._most)
-        viewer = address if isinstance(actor, Anonymous) else actor_key(actor)
+        viewer = counted_address(address) if isinstance(actor, Anonymous) else actor_key(actor)
         now = self._now()
         left, since = self._left.pop(viewer, (float(self._limit), now))
         left = min(left + (now - since) * self._rate, self._limit)

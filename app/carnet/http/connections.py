@@ -10,6 +10,7 @@ from uuid import UUID
 
 from carnet.errors import RateLimited
 from carnet.people.actor import Actor, Operator, Patient, Professional
+from carnet.people.attempts import counted_address
 from carnet.settings import Settings
 
 AGAIN_IN = 30  # seconds
@@ -32,13 +33,14 @@ class Connections:
         Raises:
             RateLimited: it has too many.
         """
-        if self._addresses[address] >= self._per_address:
+        source = counted_address(address)
+        if self._addresses[source] >= self._per_address:
             raise RateLimited("Too many connections from this address.", retry_after=AGAIN_IN)
-        self._addresses[address] += 1
+        self._addresses[source] += 1
 
     def leave(self, address: str) -> None:
         """Count one less of an address."""
-        _less(self._addresses, address)
+        _less(self._addresses, counted_address(address))
 
     def enter_as(self, actor: Actor) -> None:
         """Count one more of a user.

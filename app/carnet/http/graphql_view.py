@@ -39,7 +39,7 @@ async def graphql(request: Request) -> Response:
     correlation_id: str = request.state.correlation_id
     if _wants_page(request):
         return ide_page()
-    media_type = preferred_type(request.headers.get("accept", ""))
+    media_type = preferred_type(",".join(request.headers.getlist("accept")))
     if media_type is None:
         return error_response(
             406,
@@ -116,7 +116,7 @@ async def _read(request: Request) -> GraphQLRequest:
     """
     if request.method != "POST":
         return GraphQLRequest.of_parameters(request.query_params.multi_items())
-    content_type = request.headers.get("content-type", "").lower().replace(" ", "")
+    content_type = ",".join(request.headers.getlist("content-type")).lower().replace(" ", "")
     name, _, parameters = content_type.partition(";")
     if name != JSON or parameters.replace('"', "") not in {"", "charset=utf-8"}:
         raise UnsupportedMediaType(f"Send {JSON} in UTF-8.")

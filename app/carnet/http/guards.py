@@ -161,7 +161,8 @@ def _log_access(scope: Scope, status: int, correlation_id: str, seconds: float) 
     """Log one line of JSON: no query string, no address, no user."""
     line = {
         "method": scope["method"],
-        "path": _shown(scope["path"]),
+        # A path that is none of ours may hold anything: a name, a token that was pasted.
+        "path": _shown(scope["path"]) if "endpoint" in scope else "?",
         "status": status,
         "ms": round(seconds * 1000, 1),
         "correlation": correlation_id,

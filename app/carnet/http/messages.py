@@ -74,7 +74,8 @@ def token_of(payload: object) -> str | None:
         for name, value in shape.items():
             if name.lower() == "authorization" and value is not None:
                 scheme, _, token = value.partition(" ") if isinstance(value, str) else ("", "", "")
+                token = token.strip()
                 if scheme.lower() != "bearer" or not token:
                     raise ValueError
-                return token.strip()
+                return token
     return None

@@ -29,7 +29,8 @@ def _weight(parameters: list[str]) -> float:
         key, _, value = parameter.partition("=")
         if key.strip() == "q":
             try:
-                return min(float(value), 1.0)
+                weight = float(value)
             except ValueError:
                 return 0.0
+            return weight if weight <= 1.0 else 0.0  # not for «nan» and «inf» either
     return 1.0

@@ -55,6 +55,21 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_timer()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's always ends it
+        """The client says no more: what came whole before is answered all the same.
+
+        What streams has begun by then; it ends, as most who close their half are gone.
+        """
+        self._is_over = True
+        self._stop_timer()
+        if not self._is_in_head:
+            self._drop(self.cycle)
+        last, running = self._last(), self._running
+        if last is None or running is None or running.response_started:
+            return False
+        last.keep_alive = False
+        return True
+
     def data_received(self, data: bytes) -> None:
         """Take bytes; nothing that they may hold raises."""
         if self._is_over:
@@ -97,10 +112,17 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request has come; another may follow."""
+        self._stop_timer()
         self._has_begun = False
         self._is_in_head = True
         self._size = 0
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is done; a request that was refused before it ended has to end soon."""
+        super().on_response_complete()
+        if not self._is_in_head and self.cycle.response_complete:
+            self._start_timer()
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over."""
@@ -129,10 +151,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _time_out(self) -> None:
         self._timer = None
-        if self._size or self._has_begun:
+        if self._is_in_head and (self._size or self._has_begun):
             self._refuse(HEAD_TOO_SLOW)
         else:
-            self.transport.close()  # it never asked anything
+            self.transport.close()  # it never asked anything, or was answered
 
     def _refuse(self, fault: tuple[int, str, str]) -> None:
         """Answer and close, after the answers to what came whole before."""
@@ -142,8 +164,8 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self._has_begun and not self._is_in_head:  # a body that breaks off has no answer else
             self._drop(self.cycle)
-        last = self.pipeline[0][0] if self.pipeline else self._running
-        if last is not None and not last.response_complete and not last.disconnected:
+        last = self._last()
+        if last is not None:
             last.keep_alive = False
             return
         status, code, message = fault
@@ -159,6 +181,13 @@ class HttpProtocol(HttpToolsProtocol):
         )
         self.transport.write(b"".join(head) + body)
         self.transport.close()
+
+    def _last(self) -> RequestResponseCycle | None:
+        """Return the last request that still waits for its answer."""
+        last = self.pipeline[0][0] if self.pipeline else self._running
+        if last is None or last.response_complete or last.disconnected:
+            return None
+        return last
 
     def _drop(self, cycle: RequestResponseCycle) -> None:
         """Let a request go whose body cannot be read to its end."""

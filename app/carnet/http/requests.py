@@ -13,6 +13,8 @@ from carnet.errors import ValidationFailed
 
 # U+0000 as a GraphQL string writes it. PostgreSQL text cannot hold it.
 ESCAPED_NUL = re.compile(r"\\u(0000|\{0+\})")
+VALUES_LIMIT = 10_000  # JSON values in a request: variables of 500,000 take a second to be refused
+NUL = "Text may not hold the character U+0000."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,9 @@ class GraphQLRequest:
         document_id = None if query is not None else _document_id(shape, extensions or {})
         if document_id is None and (not isinstance(query, str) or not query.strip()):
             raise ValidationFailed("query is a GraphQL document.")
-        if (query and ESCAPED_NUL.search(query)) or has_nul(shape):
-            raise ValidationFailed("Text may not hold the character U+0000.")
+        if query and ESCAPED_NUL.search(query):
+            raise ValidationFailed(NUL)
+        check_values(shape)
         return cls(query, variables, operation_name or None, document_id)
 
     @classmethod
@@ -83,16 +86,23 @@ def _document_id(shape: Mapping[str, object], extensions: Mapping[str, object]) 
     return None
 
 
-def has_nul(value: Any) -> bool:
-    """Tell whether any text within the JSON value holds U+0000."""
-    stack = [value]
+def check_values(shape: Any) -> None:
+    """Look at every value within the JSON value.
+
+    Raises:
+        ValidationFailed: there are more than `VALUES_LIMIT`, or a text holds U+0000.
+    """
+    stack, count = [shape], 1
     while stack:
         item = stack.pop()
         if isinstance(item, str) and "\0" in item:
-            return True
+            raise ValidationFailed(NUL)
         if isinstance(item, dict):
             stack.extend(item)
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
-    return False
+            item = item.values()
+        elif not isinstance(item, list):
+            continue
+        stack.extend(item)
+        count += len(item)
+        if count > VALUES_LIMIT:
+            raise ValidationFailed(f"A request holds at most {VALUES_LIMIT} values.")

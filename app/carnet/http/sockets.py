@@ -377,7 +377,7 @@ class GraphQLSocket(WebSocket):
                 self.actor = await self._authenticated()
             if found.type is OperationType.SUBSCRIPTION:
                 member = await sockets.hub.subscribe(
-                    found, request.variables, self.actor, operation
+                    found, request.variables, self.actor, operation, correlation_id
                 )
                 if isinstance(member, list):
                     operation.end(member)

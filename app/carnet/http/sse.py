@@ -147,7 +147,8 @@ class EventStream(Response):
             self.end(admitted)
         elif admitted.operation.type is OperationType.SUBSCRIPTION:
             operation, variables = admitted.operation, admitted.variables
-            member = await self._hub.subscribe(operation, variables, actor, self)
+            correlation_id = self._context.correlation_id
+            member = await self._hub.subscribe(operation, variables, actor, self, correlation_id)
             if isinstance(member, Member):
                 return member
             self.end(member)

@@ -102,7 +102,12 @@ class Hub:
                 group.stop()
 
     async def subscribe(
-        self, operation: Operation, variables: dict[str, Any] | None, actor: Actor, sink: Sink
+        self,
+        operation: Operation,
+        variables: dict[str, Any] | None,
+        actor: Actor,
+        sink: Sink,
+        correlation_id: str = "",
     ) -> Member | list[GraphQLError]:
         """Begin to follow what an operation selects, or return why not.
 
@@ -110,6 +115,7 @@ class Hub:
         `CaughtUp`; all of it after this has returned to the event loop.
         """
         context = self._shared.new_context(actor)
+        context.correlation_id = correlation_id or context.correlation_id
         try:
             if self._is_stopping:
                 raise ServerStopping()
@@ -141,7 +147,7 @@ class Hub:
             context_value=context,
             raw_variable_values=variables,
             operation_name=operation.name,
-            hide_suggestions=not self._schema.operations.introspection,
+            hide_suggestions=True,  # as of everything that runs
         )
         if isinstance(executor, list):
             return mask_all(executor, context.correlation_id) or []
