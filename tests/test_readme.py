@@ -9,7 +9,7 @@ import graph
 import pytest
 from sqlalchemy import select
 
-from carnet.http.budget import Budgets
+from carnet.http.operations.budget import Budgets
 from carnet.people.actor import Assurance, Operator, Patient, Professional
 from carnet.people.passwords import Passwords
 from carnet.people.tables import Account
@@ -17,7 +17,7 @@ from carnet.sandbox.population import login_of, populate
 from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
-from carnet_graphql.operation import Operation
+from carnet_graphql.operations.operation import Operation
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -12,10 +12,10 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from carnet_graphql.context import Context
-from carnet_graphql.cost import Costs
 from carnet_graphql.errors import EXCEPTION_HANDLERS
 from carnet_graphql.masking import Masking, mask_all
-from carnet_graphql.operation import READ, Checking, Operation, Operations
+from carnet_graphql.operations.cost import Costs
+from carnet_graphql.operations.operation import READ, Checking, Operation, Operations
 from carnet_graphql.scalars import SCALARS
 from carnet_graphql.value_texts import VALUE_TEXTS
 

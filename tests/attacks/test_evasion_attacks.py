@@ -12,7 +12,7 @@ from door import HEAD, JSON, PLAIN, SECRET, Door, opened
 
 from carnet.settings import Mode
 from carnet.store.embedded import EmbeddedPostgres
-from carnet_graphql.trusted import TrustedDocuments, sha256_of
+from carnet_graphql.operations.trusted import TrustedDocuments, sha256_of
 
 CHEAP = "{ __typename }"  # 51 points
 POOR = {"query_cost_limit": 300, "query_budget": 510, "query_budget_per_second": 1}

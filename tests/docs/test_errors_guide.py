@@ -15,7 +15,7 @@ from following import serving
 
 from carnet import errors
 from carnet.http.answers import STATUSES, status_of
-from carnet.http.messages import CloseCode
+from carnet.http.operations.messages import CloseCode
 from carnet.people.actor import Anonymous, Assurance, Operator, Patient
 from carnet.people.passwords import Passwords
 from carnet.sandbox.population import populate
@@ -23,8 +23,8 @@ from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet.store.idempotency import KEPT_FOR
-from carnet_graphql import cost, limits
 from carnet_graphql.errors import ERROR_TYPES, ErrorCode
+from carnet_graphql.operations import cost, limits
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/errors.md").read_text()

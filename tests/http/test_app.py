@@ -26,8 +26,8 @@ from carnet import errors
 from carnet.http import ide
 from carnet.http.answers import STATUSES, status_of
 from carnet.http.app import create_app
-from carnet.http.negotiation import preferred_type
-from carnet.http.requests import VALUES_LIMIT, check_values
+from carnet.http.operations.negotiation import preferred_type
+from carnet.http.operations.requests import VALUES_LIMIT, check_values
 from carnet.http.services import Services, actor_of
 from carnet.people.actor import Actor, Assurance, Operator
 from carnet.prevention.feeds import FeedSecrets

@@ -21,8 +21,8 @@ from carnet.prevention.feeds import FeedSecrets
 from carnet.settings import Mode
 from carnet.store.brokers import broker_url
 from carnet.store.cursors import Cursors
+from carnet_graphql.operations.trusted import TrustedDocuments
 from carnet_graphql.schema import schema
-from carnet_graphql.trusted import TrustedDocuments
 
 
 @asynccontextmanager

@@ -13,16 +13,16 @@ from typing import Any
 from graphql import GraphQLError
 
 from carnet.errors import Refusal
-from carnet.http.budget import Budgets, Spent
 from carnet.http.metrics import COSTS, OPERATIONS
-from carnet.http.requests import GraphQLRequest
+from carnet.http.operations.budget import Budgets, Spent
+from carnet.http.operations.requests import GraphQLRequest
 from carnet.people.actor import Actor
 from carnet.settings import Settings
 from carnet_graphql.assembly import CarnetSchema
 from carnet_graphql.context import Context
 from carnet_graphql.masking import mask_all
-from carnet_graphql.operation import Operation
-from carnet_graphql.trusted import TrustedDocuments
+from carnet_graphql.operations.operation import Operation
+from carnet_graphql.operations.trusted import TrustedDocuments
 
 UNREAD = "unread"  # of which type it is was not found out
 ADMITTED, INVALID = "ADMITTED", "BAD_REQUEST"
