@@ -60,7 +60,7 @@ async def client(database: Database, blobs: BlobStore) -> AsyncIterator[httpx.As
         feeds=graph.FEEDS,
     )
     transport = httpx.ASGITransport(create_app(services, proofs.ROUTES))
-    async with httpx.AsyncClient(transport=transport, base_url="http://carnet") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
     passwords.close()
 

@@ -30,7 +30,7 @@ from carnet.http.execution import Execution
 from carnet.http.guards import client_address, trusted_networks
 from carnet.http.hosts import Hosts
 from carnet.http.messages import SUBPROTOCOL, CloseCode
-from carnet.http.requests import GraphQLRequest
+from carnet.http.requests import GraphQLRequest, read_json
 from carnet.http.services import TOKEN_LIMIT, Services, new_correlation_id
 from carnet.http.websocket import WebSocket
 from carnet.people.actor import Actor, Anonymous
@@ -269,7 +269,7 @@ class GraphQLSocket(WebSocket):
         Raises:
             ValueError: it is none.
         """
-        message = orjson.loads(text)
+        message = read_json(text)
         if not isinstance(message, dict):
             raise ValueError
         payload = message.get("payload")
