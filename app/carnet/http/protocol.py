@@ -45,7 +45,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     # --- asyncio.Protocol
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(  # type: ignore[override]  # uvicorn's is narrower than asyncio's
+        self, transport: asyncio.Transport
+    ) -> None:
         """Begin to wait for the first request."""
         super().connection_made(transport)
         self._start_timer()
