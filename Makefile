@@ -12,7 +12,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-large check lint types format schema bench install clean
+.PHONY: help demo test test-large conformance check lint types format schema bench install clean
 
 help: ## show this list
 	@echo "Carnet: make demo starts it, make test tests it."
@@ -26,10 +26,13 @@ demo: $(VENV)/.installed ## start the server with the sandbox, at http://127.0.0
 	@exec $(BIN)/carnet demo $(ARGS)
 
 test: $(VENV)/.installed-dev ## run all tests
-	@$(BIN)/python -m pytest -q -n auto $(ARGS)
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
 test-large: $(VENV)/.installed-dev ## send and save a file of 1 GiB: its speed, and the memory it takes
 	@CARNET_TEST_FILE_MIB=1024 $(BIN)/python -m pytest -q -s tests/client/test_large_files.py
+
+conformance: $(VENV)/.installed-dev ## hold the server against others' audits, clients and fuzzers
+	@$(BIN)/python conformance/run.py $(ARGS)
 
 check: lint types ## run the linters, the type checker and the layer contracts
 	@$(BIN)/carnet schema --check

@@ -19,7 +19,7 @@ from bench_reads import FIRST, VIEWER, fill, sign_in
 from serving import Served, postgres_of, request, serving
 
 from carnet.settings import Settings
-from carnet_graphql.operation import Operation
+from carnet_graphql.operations.operation import Operation
 from carnet_graphql.schema import schema
 
 LIMIT = Settings().query_cost_limit

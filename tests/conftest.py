@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +24,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from sqlalchemy import URL
+from sqlalchemy.util import LRUCache
 
 from carnet.clock import MovableClock
 from carnet.errors import UserMistake
@@ -48,12 +51,20 @@ FAST = {
     "max_connections": "200",
 }
 
+COMPILED = LRUCache[Any, Any](2000)
+DIALECTS: list[Any] = []
+
 FOLDER = pytest.StashKey[Path]()
 HELD = pytest.StashKey[ExitStack]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the folder of this run's PostgreSQL; workers take the one of their controller."""
+    # A shell lets what it starts in the background ignore SIGINT, and so would all servers here.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Stores say fsync for every content; in memory nobody waits for a disk that does much else.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_fast_folder()))
     if hasattr(config, "workerinput"):
         config.stash[FOLDER] = Path(config.workerinput["postgres"])
         return
@@ -65,6 +76,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[FOLDER] = Path(tempfile.mkdtemp(prefix="carnet-tests-", dir=parent))
     config.stash[HELD] = ExitStack()
     config.stash[HELD].enter_context(hold(config.stash[FOLDER]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Run one more worker than there are processors: much of a test is waiting for a server."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Leave what is loaded out of every search for unreachable objects: a sixth of all time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -148,8 +175,23 @@ def clock() -> MovableClock:
 async def database(owner_url: URL, clock: MovableClock) -> AsyncIterator[Database]:
     """A `Database` on a fresh, migrated, empty database, under the server's own role."""
     database = Database.connect(owner_url, clock=clock)
+    _share_compiled(database)
     yield database
     await database.close()
+
+
+def _share_compiled(database: Database) -> None:
+    """Let the databases of all tests use one cache of compiled SQL, as a server's requests do.
+
+    Compiled SQL belongs to a dialect; the first that has met the one PostgreSQL serves for all.
+    """
+    own = database.engine.dialect
+    met = next((dialect for dialect in DIALECTS if dialect.server_version_info), own)
+    DIALECTS[:] = [met]
+    for sessions in (database._sessions, database._snapshots, database._glances):
+        engine = sessions.kw["bind"].sync_engine
+        engine.update_execution_options(compiled_cache=COMPILED)
+        engine.dialect = met
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ from carnet.cli import server
 from carnet.errors import Unauthenticated
 from carnet.http import attachments, content, uploads
 from carnet.http.app import create_app
-from carnet.http.live import Live
 from carnet.http.observing import Observer
+from carnet.http.operations.live import Live
 from carnet.http.services import Services
 from carnet.people.actor import Actor
 from carnet.settings import Mode, Settings
@@ -37,8 +37,8 @@ from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet.store.embedded import EmbeddedPostgres
 from carnet.store.keys import FileKeyProvider
+from carnet_graphql.operations.trusted import TrustedDocuments
 from carnet_graphql.schema import schema
-from carnet_graphql.trusted import TrustedDocuments
 
 SOON = 20  # seconds within which what must happen does, on a machine that does much else
 SECRET = "quenouille-93"  # in what attackers send as a value: no log and no answer may have it

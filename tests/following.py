@@ -18,14 +18,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from carnet.errors import Unauthenticated
 from carnet.http import attachments, content, uploads
 from carnet.http.app import create_app
-from carnet.http.live import Live
+from carnet.http.operations.live import Live
 from carnet.http.services import Services
 from carnet.people.actor import Actor, actor_key
 from carnet.people.sessions import authenticate as authenticate_session
 from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
-from carnet_graphql.trusted import TrustedDocuments
+from carnet_graphql.operations.trusted import TrustedDocuments
 
 SOON = 10  # seconds within which what must happen does, on a machine that does much else
 
@@ -222,7 +222,7 @@ async def serving(
     documents: TrustedDocuments | None = None,
     **timing: float,
 ) -> AsyncIterator[Served]:
-    """Serve on a free port; ``timing`` are attributes of `carnet.http.sockets.Sockets`.
+    """Serve on a free port; ``timing`` are attributes of `carnet.http.operations.sockets.Sockets`.
 
     Clients have gone by the end, and have left nothing behind, unless the server ``is_cut`` off.
     """

@@ -23,9 +23,21 @@ from carnet_client.events import Event
 from carnet_client.keystore import KeyStore
 from carnet_client.messenger import Conversation, Messenger
 from carnet_client.state import ClientState
-from carnet_client.vault import Passphrase
+from carnet_client.vault import Passphrase, Unlocker
+from carnet_crypto.values import Key
 
 PASSPHRASE = Passphrase("correct horse battery")
+
+
+class AtHand:
+    """A key at hand, as a system's keyring has it: a passphrase is stretched a fifth of a second."""
+
+    KIND = 2
+
+    def key(self, salt: bytes, passes: int, memory_kib: int, *, is_new: bool) -> Key:
+        return Key(bytes(Key.SIZE))
+
+
 SOON = 20  # seconds within which what must happen does, on a machine that does much else
 
 
@@ -40,6 +52,7 @@ class Talk:
     stack: AsyncExitStack
     doctor: Professional
     patient: Patient
+    unlocker: Unlocker
     codes: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -58,10 +71,10 @@ class Talk:
         """Open a profile: a new one for an actor, or again one that was closed."""
         folder = self.folder / name
         if actor is None:
-            store = KeyStore.open(folder, PASSPHRASE)
+            store = KeyStore.open(folder, self.unlocker)
         else:
             state = ClientState(self.server, token=self.served.token(actor))
-            store = KeyStore.create(folder, state, PASSPHRASE)
+            store = KeyStore.create(folder, state, self.unlocker)
         connection = Connection(
             self.server, store.state.token, transport=transport, first_pause=0.01
         )
@@ -91,9 +104,14 @@ class Talk:
 
 @asynccontextmanager
 async def talk(
-    database: Database, blobs: BlobStore, clock: MovableClock, folder: Path, **settings: Any
+    database: Database,
+    blobs: BlobStore,
+    clock: MovableClock,
+    folder: Path,
+    unlocker: Unlocker | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Talk]:
-    """Serve, and yield people who can talk."""
+    """Serve, and yield people who can talk; their profiles are unlocked with ``unlocker``."""
     patient = await world.holder(database)
     doctor = await world.professional(database, await world.organization(database))
     await world.care_team(database, patient, doctor)
@@ -101,7 +119,7 @@ async def talk(
         serving(database, blobs, Settings(**settings)) as served,
         AsyncExitStack() as stack,
     ):
-        yield Talk(database, served, clock, folder, stack, doctor, patient)
+        yield Talk(database, served, clock, folder, stack, doctor, patient, unlocker or AtHand())
 
 
 async def until(

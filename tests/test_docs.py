@@ -10,7 +10,7 @@ from carnet.access.rules import RULES
 from carnet.access.verifying import Problem
 from carnet.cli.safety import Danger
 from carnet.http import metrics
-from carnet.http.messages import CloseCode
+from carnet.http.operations.messages import CloseCode
 from carnet.intake.formats import READERS
 from carnet.intake.model import Flag, Reason
 from carnet.intake.receipt import Outcome

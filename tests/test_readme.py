@@ -9,12 +9,15 @@ import graph
 import pytest
 from sqlalchemy import select
 
+from carnet.http.operations.budget import Budgets
 from carnet.people.actor import Assurance, Operator, Patient, Professional
 from carnet.people.passwords import Passwords
 from carnet.people.tables import Account
 from carnet.sandbox.population import login_of, populate
+from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
+from carnet_graphql.operations.operation import Operation
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -42,7 +45,12 @@ async def camille(database: Database, blobs: BlobStore) -> Patient:
 async def test_the_example_answers_what_the_readme_says(
     database: Database, blobs: BlobStore, camille: Patient
 ) -> None:
-    answer = {"data": await graph.data(database, blobs, camille, block("graphql"))}
+    operation = graph.SCHEMA.operations.read(block("graphql"), None)
+    assert isinstance(operation, Operation)
+    cost = graph.SCHEMA.costs.of(operation, None)
+    spent = Budgets(Settings()).spend(camille, "127.0.0.1", cost)
+    data = await graph.data(database, blobs, camille, block("graphql"))
+    answer = {"data": data, "extensions": {"cost": spent.shown()}}
     text = re.sub(r"/documents/[\w-]+/content", "/documents/…/content", json.dumps(answer))
     expected = json.loads(block("json"))
     assert json.loads(text) == expected

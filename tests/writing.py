@@ -84,7 +84,7 @@ class Correspondent:
     async def open_thread(self, written: Written) -> Any:
         return await self.mutate(
             "openThread",
-            "thread { id threadId controlNumber members { role } }",
+            "thread { id protocolId controlNumber members { role } }",
             entry=to_base64url(written.entry),
             wraps=wraps_of(written),
         )

@@ -16,6 +16,7 @@ CarnetError
 │   ├── AccessEnded          what was being followed is no longer theirs to see
 │   ├── ServerStopping       this server stops; another takes over
 │   ├── Unavailable          the database does not answer just now
+│   │   └── TookTooLong      it stopped a statement at its bound
 │   ├── RightsChanged        a right was lost between reading and answering
 │   ├── RecordClosed         the record's state allows no such action
 │   ├── RecordNotOpen        the record opens later; ``opens_at`` says when
@@ -154,6 +155,10 @@ class Unavailable(Refusal):
     """This is out of reach for the moment: come again soon, and go on from your last cursor."""
 
     code = "UNAVAILABLE"
+
+
+class TookTooLong(Unavailable):
+    """This took too long and was stopped: ask for less, or come again later."""
 
 
 class RightsChanged(Refusal):

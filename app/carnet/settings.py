@@ -47,7 +47,7 @@ class Settings:
     introspection: bool = False  # also outside development
     trusted_documents: tuple[Path, ...] = ()  # registries of operations
     trusted_documents_only: bool = False  # people may send nothing else
-    query_cost_limit: int = 10_000  # of one operation; see `carnet_graphql.cost`
+    query_cost_limit: int = 10_000  # of one operation; see `carnet_graphql.operations.cost`
     query_budget: int = 100_000  # of one viewer, in one process
     query_budget_per_second: int = 5_000  # of it that comes back
     sockets_per_address: int = 1000  # a whole hospital may come from one

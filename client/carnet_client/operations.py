@@ -125,7 +125,7 @@ PUT_BACKUP = mutation("putRecoveryBackup", "PutRecoveryBackupSuccess { account {
 POST_PAIRING = mutation("postPairingMessage", "PostPairingMessageSuccess { number }")
 
 _THREAD = (
-    "id threadId state controlNumber lastNumber unreadCount createdAt lastActivityAt "
+    "id protocolId state controlNumber lastNumber unreadCount createdAt lastActivityAt "
     f"members {{ role account {{ {_ACCOUNT} }} }}"
 )
 _MESSAGE = "id number envelope receivedAt attachments { url size }"
@@ -154,7 +154,7 @@ CONTROL = query(
     "controlEntries(first: 100, after: $control) { edges { node { number entry } } "
     f"{_PAGE} }} }} }}",
 )
-OPEN_THREAD = mutation("openThread", "OpenThreadSuccess { thread { id threadId } }")
+OPEN_THREAD = mutation("openThread", "OpenThreadSuccess { thread { id protocolId } }")
 APPEND_CONTROL = mutation("appendControlEntry", "AppendControlEntrySuccess { thread { id } }")
 SEND = mutation(
     "sendMessage",
@@ -168,9 +168,9 @@ INBOX = Operation(
     "inboxEvents",
     "subscription Inbox($after: Cursor) { inboxEvents(after: $after) { __typename "
     "... on CaughtUp { cursor } "
-    "... on MessageReceived { cursor thread { id threadId } } "
-    f"... on MessageErased {{ cursor thread {{ id threadId }} message {{ {_MESSAGE} }} }} "
-    "... on ThreadLogGrown { cursor thread { id threadId } } "
+    "... on MessageReceived { cursor thread { id protocolId } } "
+    f"... on MessageErased {{ cursor thread {{ id protocolId }} message {{ {_MESSAGE} }} }} "
+    "... on ThreadLogGrown { cursor thread { id protocolId } } "
     "... on DocumentDeposited { cursor } ... on DocumentReplaced { cursor } "
     "... on DocumentChanged { cursor } ... on DocumentRemoved { cursor } "
     "... on NotificationReceived { cursor } ... on NotificationRead { cursor } } }",

@@ -383,7 +383,7 @@ def relayed(shape: Mapping[str, Any]) -> RelayedMessage:
 def thread_of(shape: Mapping[str, Any]) -> tuple[ThreadId, str]:
     """Return which thread an event is of: the protocol's id, and the server's."""
     thread = shape["thread"]
-    return ThreadId(_bytes(thread["threadId"])), thread["id"]
+    return ThreadId(_bytes(thread["protocolId"])), thread["id"]
 
 
 def _info(
@@ -396,7 +396,7 @@ def _info(
 def _thread(shape: Mapping[str, Any]) -> ThreadInfo:
     return ThreadInfo(
         shape["id"],
-        ThreadId(_bytes(shape["threadId"])),
+        ThreadId(_bytes(shape["protocolId"])),
         shape["state"] == "OPEN",
         shape["unreadCount"],
         shape["lastNumber"],

@@ -1,4 +1,4 @@
-// A paginated, refetched and subscribed screen, as Relay's compiler reads it.
+// A screen as Relay's compiler reads it: pages, refetches, a subscription and mutations.
 import { graphql } from 'relay-runtime'
 
 graphql`
@@ -8,6 +8,7 @@ graphql`
       ... on Patient {
         id
         givenNames
+        ...screen_holder @alias(as: "holder")
         record {
           id
           state
@@ -15,14 +16,40 @@ graphql`
         }
       }
     }
+    ...screen_log
   }
 `
 
+// Refetched through the root.
+graphql`
+  fragment screen_log on Query @refetchable(queryName: "screenLogQuery") {
+    journalHead {
+      size
+    }
+  }
+`
+
+// Refetched through node, as the viewer that it is.
+graphql`
+  fragment screen_holder on Patient @refetchable(queryName: "screenHolderQuery") {
+    notifications(first: 1) {
+      totalCount
+    }
+  }
+`
+
+// Pages, one after the other and from the end, of a record.
 graphql`
   fragment screen_documents on Record
-  @argumentDefinitions(first: { type: "Int", defaultValue: 10 }, after: { type: "Cursor" })
+  @argumentDefinitions(
+    first: { type: "Int" }
+    after: { type: "Cursor" }
+    last: { type: "Int" }
+    before: { type: "Cursor" }
+  )
   @refetchable(queryName: "screenDocumentsQuery") {
-    documents(first: $first, after: $after) @connection(key: "screen_documents") {
+    documents(first: $first, after: $after, last: $last, before: $before)
+      @connection(key: "screen_documents") {
       totalCount
       edges {
         node {
@@ -34,11 +61,28 @@ graphql`
   }
 `
 
+// Refetched through node, alone.
 graphql`
   fragment screen_document on Document @refetchable(queryName: "screenDocumentQuery") {
     title
     category
     createdAt
+  }
+`
+
+// Whatever a node is.
+graphql`
+  fragment screen_anything on Node @refetchable(queryName: "screenAnythingQuery") {
+    __typename
+    id
+  }
+`
+
+graphql`
+  query screenNodeQuery($id: ID!) {
+    node(id: $id) {
+      ...screen_anything
+    }
   }
 `
 
@@ -73,6 +117,22 @@ graphql`
           id
           ...screen_document
         }
+      }
+      ... on UserError {
+        code
+        message
+        path
+      }
+    }
+  }
+`
+
+graphql`
+  mutation screenDeleteMutation($input: DeleteDocumentInput!, $connections: [ID!]!) {
+    deleteDocument(input: $input) {
+      __typename
+      ... on DeleteDocumentSuccess {
+        deletedDocumentId @deleteRecord @deleteEdge(connections: $connections)
       }
       ... on UserError {
         code

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLEnumType, GraphQLError, GraphQLSchema, get_named_type
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from carnet_graphql.context import Context
-from carnet_graphql.cost import Costs
 from carnet_graphql.errors import EXCEPTION_HANDLERS
 from carnet_graphql.masking import Masking, mask_all
-from carnet_graphql.operation import READ, Checking, Operation, Operations
+from carnet_graphql.operations.cost import Costs
+from carnet_graphql.operations.operation import READ, Checking, Operation, Operations
 from carnet_graphql.scalars import SCALARS
+from carnet_graphql.value_texts import VALUE_TEXTS
 
 
 class _Executor(StrawberryGraphQLCoreExecutionContext):
@@ -97,6 +98,20 @@ def build(
         exception_handlers=EXCEPTION_HANDLERS,
         execution_context_class=_Executor,
     )
+    _describe(built._schema)
     built.operations = Operations(built._schema, introspection=introspection)
     built.costs = Costs(built._schema)
     return built
+
+
+def _describe(schema: GraphQLSchema) -> None:
+    """Describe what is described at one place for all: values of enums, and inputs of mutations."""
+    for kind in schema.type_map.values():
+        if isinstance(kind, GraphQLEnumType):
+            for name, text in VALUE_TEXTS.get(kind.name, {}).items():
+                kind.values[name].description = text
+    mutations = schema.mutation_type.fields.values() if schema.mutation_type else ()
+    for field in mutations:
+        if "input" in field.args:
+            given = field.args["input"]
+            given.description = given.description or get_named_type(given.type).description

@@ -279,7 +279,7 @@ class PayloadTooLarge(UserError):
 
 
 @strawberry.type(description="No reader for this content type.")
-class UnsupportedMediaType(UserError):
+class UnsupportedMedia(UserError):
     """See `carnet.errors.UnsupportedMediaType`."""
 
 
@@ -303,7 +303,7 @@ ERROR_TYPES: dict[type[errors.Refusal], type[UserError]] = {
     errors.NotAllowedToOpen: NotAllowedToOpen,
     errors.QuotaExceeded: QuotaExceeded,
     errors.PayloadTooLarge: PayloadTooLarge,
-    errors.UnsupportedMediaType: UnsupportedMediaType,
+    errors.UnsupportedMediaType: UnsupportedMedia,
 }
 
 _EXTRAS: dict[type[errors.Refusal], Callable[[Any], dict[str, Any]]] = {

@@ -141,7 +141,7 @@ class Block(Granted, Node):
         return cls(key=row.id, row=row)
 
     @strawberry.field(description="Since when.")
-    def blocked_at(self) -> datetime:
+    def created_at(self) -> datetime:
         """Return the start."""
         at: datetime = self.row.blocked_at
         return at

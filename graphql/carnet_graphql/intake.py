@@ -15,7 +15,7 @@ from carnet_graphql.errors import (
     NotFound,
     PayloadTooLarge,
     Unauthenticated,
-    UnsupportedMediaType,
+    UnsupportedMedia,
     ValidationFailed,
 )
 
@@ -86,7 +86,7 @@ TakeInPayload = Annotated[
     | NotFound
     | PayloadTooLarge
     | Unauthenticated
-    | UnsupportedMediaType
+    | UnsupportedMedia
     | ValidationFailed,
     strawberry.union("TakeInPayload", description="What came of taking in a body."),
 ]

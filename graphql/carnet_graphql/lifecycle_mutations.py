@@ -75,7 +75,9 @@ class LifecycleMutation:
         context = info.context
         if isinstance(context.actor, Anonymous):
             return await _activate_with_letter(info, input)
-        wanted = read_id(input.record_id, Record, "recordId") if input.record_id else None
+        wanted = (
+            read_id(input.record_id, Record, "recordId") if input.record_id is not None else None
+        )
         record_id, attempt_id = await activation.begin(
             context.actor, context.gate, wanted, context.address
         )
@@ -243,7 +245,7 @@ async def _operate(
 ) -> tuple[UUID, RecordState]:
     if (input.record_id is None) == (input.identifier is None):
         raise ValidationRefusal("Give the record or its holder's number.", path=("recordId",))
-    wanted = read_id(input.record_id, Record, "recordId") if input.record_id else None
+    wanted = read_id(input.record_id, Record, "recordId") if input.record_id is not None else None
     number = input.identifier.identifier() if input.identifier else None
     actor = info.context.actor
 

@@ -157,10 +157,12 @@ class MessagingAccountMutation:
     ) -> CreateMessagingAccountPayload:
         """Begin it."""
         context = info.context
-        record_id = read_id(input.record_id, Record, "record_id") if input.record_id else None
+        record_id = (
+            read_id(input.record_id, Record, "record_id") if input.record_id is not None else None
+        )
         organization_id = (
             read_id(input.organization_id, Organization, "organization_id")
-            if input.organization_id
+            if input.organization_id is not None
             else None
         )
 

@@ -35,18 +35,35 @@ AccountIds = Annotated[
 
 
 @strawberry.type(description="An entry of an account's chain, and its place in the log.")
-class MessagingAccountEntry:
-    """See `carnet.messaging.tables.AccountEntry`."""
+class MessagingAccountEntry(Node):
+    """See `carnet.messaging.tables.AccountEntry`; ``key`` is made of its place in the log."""
 
-    number: int = strawberry.field(description="Its place in the chain, from 0.")
-    entry: bytes = strawberry.field(description="The entry's bytes, as they were signed.")
-    blind: bytes = strawberry.field(description="What its leaf was made with.")
-    leaf_index: int = strawberry.field(description="Its leaf's place in the log.")
+    row: strawberry.Private[tables.AccountEntry]
 
     @classmethod
     def of(cls, row: tables.AccountEntry) -> MessagingAccountEntry:
         """Return the row as its GraphQL object."""
-        return cls(number=row.number, entry=row.data, blind=row.blind, leaf_index=row.leaf_index)
+        return cls(key=accounts.entry_key(row.leaf_index), row=row)
+
+    @strawberry.field(description="Its place in the chain, from 0.")
+    def number(self) -> int:
+        """Return the number."""
+        return self.row.number
+
+    @strawberry.field(description="The entry's bytes, as they were signed.")
+    def entry(self) -> bytes:
+        """Return the bytes."""
+        return self.row.data
+
+    @strawberry.field(description="What its leaf was made with.")
+    def blind(self) -> bytes:
+        """Return the bytes."""
+        return self.row.blind
+
+    @strawberry.field(description="Its leaf's place in the log.")
+    def leaf_index(self) -> int:
+        """Return the place."""
+        return self.row.leaf_index
 
 
 @strawberry.type(description="The service's signed word that an account is somebody's.")
@@ -135,6 +152,7 @@ class MessagingAccount(Node):
 
 
 register_node(MessagingAccount, accounts.by_ids, MessagingAccount.of)
+register_node(MessagingAccountEntry, accounts.entries_by_keys, MessagingAccountEntry.of)
 
 
 @strawberry.type(description="A leaf's proof.")

@@ -181,7 +181,7 @@ class Thread(Node):
         return cls(key=row.id, row=row)
 
     @strawberry.field(description="The protocol's id: the digest of the log's first entry.")
-    def thread_id(self) -> bytes:
+    def protocol_id(self) -> bytes:
         """Return the id."""
         return self.row.thread_id
 

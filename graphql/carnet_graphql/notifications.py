@@ -90,7 +90,7 @@ class ViewerNotifications:
         """Return a page of notifications."""
         return await connection(
             info.context,
-            _recipient(self),
+            self.recipient(),
             page_request(first, after, last, before),
             Notification.of,
             pages=queries.pages,
@@ -99,9 +99,10 @@ class ViewerNotifications:
             arguments=(unread_only,),
         )
 
-
-def _recipient(viewer: object) -> UUID:
-    return viewer.key if isinstance(viewer, Node) else queries.OPERATORS
+    def recipient(self) -> UUID:
+        """Return whom the notifications are for: themself."""
+        own: UUID = self.key  # type: ignore[attr-defined]
+        return own
 
 
 @strawberry.input(description="Which notifications you have read.")

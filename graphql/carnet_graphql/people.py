@@ -10,6 +10,7 @@ import strawberry
 from strawberry import UNSET
 
 from carnet.messaging import accounts as messaging_accounts
+from carnet.notifications.queries import OPERATORS
 from carnet.people import queries, tables
 from carnet.people.actor import Assurance
 from carnet.people.actor import Operator as OperatorActor
@@ -320,10 +321,15 @@ async def own_sessions(info: Info, key: UUID, request: PageRequest) -> Connectio
 
 
 @strawberry.type(description="Software that feeds records.")
-class Publisher:
+class Publisher(Node):
     """See `carnet.people.tables.Publisher`."""
 
     row: strawberry.Private[tables.Publisher]
+
+    @classmethod
+    def of(cls, row: tables.Publisher) -> Publisher:
+        """Return the row as its GraphQL object."""
+        return cls(key=row.id, row=row)
 
     @strawberry.field(description="Name.")
     def name(self) -> str:
@@ -337,10 +343,23 @@ class Publisher:
 
 
 @strawberry.type(description="Somebody who runs the service and sees no health data.")
-class Operator(ViewerNotifications):
-    """An operator has no data of their own."""
+class Operator(ViewerNotifications, Node):
+    """An operator has no data of their own; ``key`` is their account."""
 
     assurance: Assurance = strawberry.field(description="How they proved who they are.")
+
+    @classmethod
+    def of(cls, actor: OperatorActor) -> Operator:
+        """Return the actor as their GraphQL object."""
+        return cls(key=actor.account_id, assurance=actor.assurance)
+
+    def recipient(self) -> UUID:
+        """Return whom their notifications are for: all operators."""
+        return OPERATORS
+
+
+register_node(Publisher, queries.own_publisher, Publisher.of)
+register_node(Operator, queries.own_operator, Operator.of)
 
 
 Viewer = Annotated[
@@ -362,8 +381,7 @@ class PeopleQuery:
             case ProfessionalActor(professional_id=id_):
                 return await load_node(info.context, Professional, id_)
             case PublisherActor(publisher_id=id_):
-                row = await info.context.load(queries.publishers, id_)
-                return Publisher(row=row) if row else None
-            case OperatorActor(assurance=assurance):
-                return Operator(assurance=assurance)
+                return await load_node(info.context, Publisher, id_)
+            case OperatorActor() as operator:
+                return Operator.of(operator)
         return None

@@ -30,7 +30,7 @@ from carnet_graphql.explaining import RecordPreview
 from carnet_graphql.exports import RecordExports
 from carnet_graphql.immunizations import Immunization
 from carnet_graphql.journal import RecordJournal
-from carnet_graphql.node import Node, load_node, read_id, register_node
+from carnet_graphql.node import GlobalId, Node, load_node, read_id, register_node
 from carnet_graphql.profile import (
     AdvanceDirective,
     Allergy,
@@ -211,6 +211,6 @@ class RecordQuery:
     """Root fields of records."""
 
     @strawberry.field(description="A record by its id; null when you may see none.")
-    async def record(self, info: Info, id: strawberry.ID) -> Record | None:
+    async def record(self, info: Info, id: GlobalId) -> Record | None:
         """Return a record."""
         return await load_node(info.context, Record, read_id(id, Record, "id"))

@@ -10,8 +10,8 @@ import pytest
 from graphql import get_introspection_query
 
 from carnet.settings import Settings
-from carnet_graphql.cost import LIST_SIZE, MUTATION, OPERATION, PAGE, SIZES, WEIGHTS
-from carnet_graphql.operation import Operation
+from carnet_graphql.operations.cost import LIST_SIZE, MUTATION, OPERATION, PAGE, SIZES, WEIGHTS
+from carnet_graphql.operations.operation import Operation
 
 DOCUMENTS = "documents(first: %s) { edges { node { title } } }"
 TWO = " edges { node { id title } }"

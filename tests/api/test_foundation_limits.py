@@ -18,7 +18,8 @@ from sqlalchemy.exc import IntegrityError
 
 from carnet import errors
 from carnet_graphql.assembly import build
-from carnet_graphql.limits import (
+from carnet_graphql.masking import mask, mask_all
+from carnet_graphql.operations.limits import (
     ALIAS_LIMIT,
     DEPTH_LIMIT,
     DIRECTIVE_LIMIT,
@@ -32,7 +33,6 @@ from carnet_graphql.limits import (
     TOKEN_LIMIT,
     check_size,
 )
-from carnet_graphql.masking import mask, mask_all
 
 SECRET = "DOMINIQUE PAT-TROIS 2 79 03"
 

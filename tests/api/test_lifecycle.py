@@ -391,6 +391,25 @@ async def test_an_operator_suspends_and_resumes(world: World) -> None:
     assert (await world.ask(operator, "suspendRecord"))["code"] == "VALIDATION_FAILED"
 
 
+@pytest.mark.parametrize(
+    ("mutation", "input"),
+    [
+        ("suspendRecord", {"recordId": ""}),
+        ("resumeRecord", {"recordId": "", "identifier": None}),
+        ("activateRecord", {"recordId": "", "enrolmentCode": "ABCD"}),
+    ],
+)
+async def test_an_empty_id_is_no_id_and_not_none(
+    world: World, mutation: str, input: dict[str, Any]
+) -> None:
+    operator = Operator(uuid4(), Assurance.SANDBOX)
+    holder = (await world.enrolled()).actor
+    # Without an account, activateRecord takes the letter and looks at no id.
+    for actor in (operator, holder, *([] if mutation == "activateRecord" else [Anonymous()])):
+        answer = await world.ask(actor, mutation, **input)
+        assert answer["code"] == "BAD_ID"
+
+
 @pytest.mark.parametrize("mutation", ["suspendRecord", "resumeRecord"])
 async def test_only_operators_suspend(world: World, mutation: str) -> None:
     holder = await world.enrolled()

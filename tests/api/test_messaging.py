@@ -25,7 +25,7 @@ THREADS = """{ viewer {
   ... on Patient { threads { totalCount edges { node { id unreadCount lastNumber } } } }
   ... on Professional { threads { totalCount edges { node { id unreadCount lastNumber } } } } } }"""
 READ = """query($id: ID!) { node(id: $id) { ... on Thread {
-  threadId state controlNumber unreadCount
+  protocolId state controlNumber unreadCount
   wraps { accountId epoch wrap }
   controlEntries { edges { node { number entry } } }
   messages { edges { node { id number envelope sender { accountId } attachments { url size } } } }
@@ -91,7 +91,7 @@ async def test_a_doctor_writes_and_the_patient_answers(
     ]
     assert read["unreadCount"] == 2
     mutated = await patient.mutate(
-        "markThreadRead", "thread { unreadCount }", threadId=read["threadId"], number=4
+        "markThreadRead", "thread { unreadCount }", threadId=read["protocolId"], number=4
     )
     assert mutated["thread"]["unreadCount"] == 0
     (edge,) = (await doctor.ask(THREADS))["viewer"]["threads"]["edges"]

@@ -36,6 +36,7 @@ from carnet_crypto.control import Role
 from carnet_crypto.directory import professional_label, read_binding
 from carnet_crypto.encoding import from_base64url, to_base64url
 from carnet_crypto.secret import identity
+from carnet_graphql.messaging_accounts import MessagingAccountEntry
 from carnet_graphql.node import write_id
 from carnet_graphql.people import Organization
 from carnet_graphql.records import Record
@@ -427,6 +428,25 @@ async def test_the_same_answer_by_node_as_by_id(
     assert own["entries"]["totalCount"] == own["number"] + 1 == len(own["entries"]["edges"])
     assert own["bindings"] == [{"leafIndex": own["number"] + 1}]
     assert (await doctor.ask(query, id=begun["account"]["id"]))["node"] is None
+
+
+async def test_an_entry_is_a_node_where_its_account_is_seen(
+    patient: Correspondent, doctor: Correspondent
+) -> None:
+    begun = await patient.enrol()
+    await doctor.enrol()
+    page = """query($id: ID!) { node(id: $id) { ... on MessagingAccount {
+      entries { edges { node { id number entry leafIndex } } } } } }"""
+    edges = (await patient.ask(page, id=begun["account"]["id"]))["node"]["entries"]["edges"]
+    query = "query($id: ID!) { node(id: $id) { ... on MessagingAccountEntry { %s } } }"
+    for entry in (edge["node"] for edge in edges):
+        shown = query % "id number entry leafIndex"
+        assert (await patient.ask(shown, id=entry["id"]))["node"] == entry
+        assert (await doctor.ask(shown, id=entry["id"]))["node"] is None
+    assert len(edges) > 0
+    for unknown in (UUID(int=2**63 - 1), UUID(int=2**63), UUID(int=2**128 - 1)):
+        asked = write_id(MessagingAccountEntry, unknown)
+        assert (await patient.ask(query % "number", id=asked))["node"] is None
 
 
 @pytest.mark.parametrize("text", ["", "=", "AA==", "A", "A B", "/+", "é", "AB"])

@@ -358,6 +358,9 @@ async def test_a_statement_lives_through_all_changes(database: Database, blobs: 
     [
         ({"section": "ALLERGIES", "label": ""}, ["label"]),
         ({"section": "ALLERGIES", "label": "x", "value": "3"}, ["value"]),
+        ({"section": "ALLERGIES", "label": "x", "unit": "kg"}, ["unit"]),
+        ({"section": "PROCEDURES", "label": "x", "unit": ""}, ["unit"]),
+        ({"section": "MEASUREMENTS", "label": "x", "value": "3", "unit": "k" * 101}, ["unit"]),
         (
             {"section": "STAYS", "label": "x", "startedOn": "2020-02", "endedOn": "2019"},
             ["endedOn"],

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from door import HEAD, JSON, PLAIN, SECRET, Door, opened, read_answers, rest_of
 
-from carnet.http import graphql_view, sse
+from carnet.http.operations import sse, view
 from carnet.http.protocol import HttpProtocol
 from carnet.store.embedded import EmbeddedPostgres
 
@@ -28,7 +28,7 @@ def house(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(HttpProtocol, "head_timeout", HASTE)
         patched.setattr(HttpProtocol, "take_timeout", HASTE)
-        patched.setattr(graphql_view, "BODY_TIMEOUT", HASTE)
+        patched.setattr(view, "BODY_TIMEOUT", HASTE)
         patched.setattr(sse, "SEND_TIMEOUT", HASTE)
         folder: Path = tmp_path_factory.mktemp("door")
         with opened(postgres, folder, timing={"init_timeout": HASTE}) as door:

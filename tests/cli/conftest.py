@@ -1,7 +1,9 @@
 """Fixtures of the command line's tests: real commands in processes of their own."""
 
+import asyncio
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ import pytest
 from carnet.cli.faults import run
 from carnet.cli.root import carnet as root
 from carnet.store.embedded import EmbeddedPostgres
+from carnet.store.migrate import upgrade
 
 COMMAND = (sys.executable, "-c", "from carnet.cli import main; main()")
 
@@ -58,6 +61,25 @@ def remove(folder: Path) -> None:
         left.stop()
     shutil.rmtree(folder)
     assert left is None, "PostgreSQL was left running"
+
+
+@pytest.fixture(scope="session")
+def settled() -> Iterator[Path]:
+    """A data folder whose PostgreSQL was made, migrated and stopped; it is only copied."""
+    folder = make_data_dir()
+    with EmbeddedPostgres.start(folder, {"fsync": "off"}) as postgres:
+        asyncio.run(upgrade(postgres.owner_url, create=True))
+    yield folder
+    remove(folder)
+
+
+@pytest.fixture
+def settled_data_dir(settled: Path) -> Iterator[Path]:
+    """A data folder like that, for a test of what a server does after its first start."""
+    folder = make_data_dir()
+    subprocess.run(["cp", "-a", f"{settled}/.", folder], check=True)  # its owner comes with it
+    yield folder
+    remove(folder)
 
 
 @pytest.fixture(scope="session")

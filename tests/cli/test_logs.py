@@ -16,6 +16,11 @@ from carnet.correlation import correlation_id, request_state
 CANARY = "Géraldine Quatrebarbes"
 
 
+@pytest.fixture
+def data_dir(settled_data_dir: Path) -> Path:
+    return settled_data_dir
+
+
 def formatted(record: logging.LogRecord) -> dict[str, object]:
     line = JsonLines().format(record)
     assert "\n" not in line and line.isascii()

@@ -10,6 +10,11 @@ import pytest
 from servers import children, free_port, running
 
 
+@pytest.fixture
+def data_dir(settled_data_dir: Path) -> Path:
+    return settled_data_dir
+
+
 def scrape(port: int) -> dict[str, float]:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         lines = answer.read().decode().splitlines()
@@ -31,6 +36,9 @@ def test_requests_are_counted_by_route(
         for number in range(3):
             assert server.get(f"/nowhere/{number}")[0] == 404
         assert server.get("/metrics")[0] == 404
+        for query, status in (("{viewer{__typename}}", 200), ("{viewer", 200)):
+            assert server.get(f"/graphql?query={query}")[0] == status
+        assert server.get(f"/graphql?documentId={'0' * 64}")[0] == 400
         found = scrape(port)
         if workers == 2:
             assert len(children(server.process.pid)) >= 2
@@ -43,6 +51,16 @@ def test_requests_are_counted_by_route(
     assert found[f"carnet_http_requests_total{{{nowhere}}}"] == 4
     timed = 'method="GET",route="/health/live"'
     assert found[f"carnet_http_request_seconds_count{{{timed}}}"] == 20
+    operations = {
+        key: found[f'carnet_graphql_operations_total{{outcome="{key[1]}",type="{key[0]}"}}']
+        for key in (
+            ("query", "ADMITTED"),
+            ("unread", "BAD_REQUEST"),
+            ("unread", "PERSISTED_QUERY_NOT_FOUND"),
+        )
+    }
+    assert set(operations.values()) == {1}
+    assert (found["carnet_graphql_cost_count"], found["carnet_graphql_cost_sum"]) == (1, 52)
     assert found["carnet_http_requests_in_progress"] == 0
     assert found["carnet_journal_entries_unsealed"] == 0
     assert "carnet_jobs_due" in found

@@ -6,7 +6,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from carnet.calendar.rule_files import SHIPPED
+
+
+@pytest.fixture
+def data_dir(settled_data_dir: Path) -> Path:
+    return settled_data_dir
 
 
 def test_a_schedule_is_checked_loaded_and_computed(

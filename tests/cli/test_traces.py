@@ -19,6 +19,11 @@ PARENT = "0af7651916cd43dd8448eb211c80319c"
 
 
 @pytest.fixture
+def data_dir(settled_data_dir: Path) -> Path:
+    return settled_data_dir
+
+
+@pytest.fixture
 def collector() -> Iterator[tuple[str, list[bytes]]]:
     """Whoever takes traces: its URL, and what it was sent."""
     taken: list[bytes] = []

@@ -32,6 +32,11 @@ HEAD = (
 )
 
 
+@pytest.fixture
+def data_dir(settled_data_dir: Path) -> Path:
+    return settled_data_dir
+
+
 def until(is_so: Callable[[], bool], within: float = STARTS_WITHIN) -> None:
     """Wait until something that tells nobody is so."""
     deadline = time.monotonic() + within

@@ -66,7 +66,7 @@ asyncio.run(act(*sys.argv[1:]))
 async def meeting(
     database: Database, blobs: BlobStore, clock: MovableClock, tmp_path: Path
 ) -> AsyncIterator[Talk]:
-    async with talk(database, blobs, clock, tmp_path) as found:
+    async with talk(database, blobs, clock, tmp_path, PASSPHRASE) as found:
         yield found
 
 

@@ -15,14 +15,16 @@ from following import serving
 
 from carnet import errors
 from carnet.http.answers import STATUSES, status_of
-from carnet.http.messages import CloseCode
+from carnet.http.operations.messages import CloseCode
 from carnet.people.actor import Anonymous, Assurance, Operator, Patient
 from carnet.people.passwords import Passwords
 from carnet.sandbox.population import populate
+from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet.store.idempotency import KEPT_FOR
 from carnet_graphql.errors import ERROR_TYPES, ErrorCode
+from carnet_graphql.operations import cost, limits
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/errors.md").read_text()
@@ -116,3 +118,22 @@ async def test_the_examples_answer_what_the_guide_shows(
                 error["extensions"]["correlationId"] = "…"
             answer.pop("extensions", None)
             assert answer == expected
+
+
+def test_bounds_and_prices_are_the_servers() -> None:
+    words = " ".join(GUIDE.split())
+    for said in (
+        f"{limits.TEXT_LIMIT:,} characters",
+        f"{limits.TOKEN_LIMIT:,} tokens",
+        f"{limits.FRAGMENT_LIMIT} fragments",
+        f"{limits.DIRECTIVE_LIMIT} directives",
+        f"may be {limits.FIELD_LIMIT:,}, nested {limits.DEPTH_LIMIT} deep",
+        f"{limits.ALIAS_LIMIT} aliases",
+        f"{limits.ROOT_LIMIT} fields at a query's root and {limits.MUTATION_LIMIT} at a mutation's",
+        f"operation runs: {cost.OPERATION}, and 1 for each field",
+        f"a page costs {cost.PAGE} more, a mutation {cost.MUTATION}",
+        f"more than {Settings().query_cost_limit:,} by itself",
+        f'"limit": {Settings().query_budget}',
+        f'"restoredPerSecond": {Settings().query_budget_per_second}',
+    ):
+        assert said in words, said

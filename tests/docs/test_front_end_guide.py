@@ -30,7 +30,7 @@ from carnet.sandbox.population import populate
 from carnet.sandbox.relations import login_of
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
-from carnet_graphql.trusted import TrustedDocuments
+from carnet_graphql.operations.trusted import TrustedDocuments
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples/front-end"

@@ -125,7 +125,7 @@ async def test_two_thousand_who_wait(place: Place, made: scene.Scene, sockets: i
     token = await place.token(made.holder)
     each = SUBSCRIPTIONS // sockets
     payload = {"query": DOCUMENTS, "variables": {"record": made.record_id}}
-    limits = {"sockets_per_address": 3000, "sockets_per_user": 3000}
+    limits = {"sockets_per_address": 3000, "sockets_per_user": 3000, "query_budget": 10**6}
     async with place.serving(**limits) as server, AsyncExitStack() as stack:
         before = server.resident()
         clients = []

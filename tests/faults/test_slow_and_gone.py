@@ -14,14 +14,14 @@ from remote import Follower, Place, Writer, eventually, holds
 from carnet.settings import Settings
 
 MEGABYTE = 2**20
-UNREAD = 64  # events of 100 kB
+UNREAD = 128  # events of 50 kB
 BIG = (
     "subscription Documents($record: ID!, $after: Cursor)"
     " { documentEvents(record: $record, after: $after) { __typename ... on CaughtUp { cursor }"
     " ... on DocumentDeposited { cursor eventId document { id title "
-    + " ".join(f"t{n}: title" for n in range(200))
+    + " ".join(f"t{n}: title" for n in range(100))
     + " } } } }"
-)  # 100 kB for a title of 500 characters
+)  # 50 kB for a title of 500 characters
 
 
 async def test_who_stops_reading_costs_no_memory_and_holds_up_nobody(

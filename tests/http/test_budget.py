@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from carnet.errors import OperationTooCostly, RateLimited, UserMistake
-from carnet.http import budget
-from carnet.http.budget import Budgets, Spent
+from carnet.http.operations import budget
+from carnet.http.operations.budget import Budgets, Spent
 from carnet.people.actor import Anonymous, Assurance, Operator, Publisher
 from carnet.settings import Settings
 

@@ -12,7 +12,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError
 from carnet.people.actor import Anonymous
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
-from carnet_graphql.known import ALL_TEXTS, TEXT_LIMIT, Known
+from carnet_graphql.operations.known import ALL_TEXTS, TEXT_LIMIT, Known
 
 
 def test_the_least_recently_used_is_forgotten_first() -> None:

@@ -16,7 +16,7 @@ import world
 from following import DOCUMENTS, INBOX, SOON, Served, deposit, serving, until
 
 from carnet.clock import MovableClock
-from carnet.http import sse
+from carnet.http.operations import sse
 from carnet.people.actor import Actor
 from carnet.settings import Settings
 from carnet.store.blobs import BlobStore

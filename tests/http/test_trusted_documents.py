@@ -18,7 +18,7 @@ from carnet.people.actor import Publisher
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet_client import operations
-from carnet_graphql.trusted import TrustedDocuments
+from carnet_graphql.operations.trusted import TrustedDocuments
 
 VIEWER = "query Viewer { viewer { __typename } }"
 SIGN_OUT = "mutation SignOut { signOut { __typename } }"

@@ -35,7 +35,7 @@ FILE = b"canary content of a file, again and again. " * 3000
 async def meeting(
     database: Database, blobs: BlobStore, clock: MovableClock, tmp_path: Path
 ) -> AsyncIterator[Talk]:
-    async with talk(database, blobs, clock, tmp_path / "clients") as found:
+    async with talk(database, blobs, clock, tmp_path / "clients", PASSPHRASE) as found:
         yield found
 
 

@@ -328,7 +328,7 @@ async def test_lists_cost_the_same_however_many_threads(
     database: Database, blobs: BlobStore, doctor: Correspondent, patient: Correspondent
 ) -> None:
     query = """{ viewer { ... on Professional { threads(first: 50) { totalCount edges { node {
-      threadId state unreadCount readTo lastActivityAt wraps { epoch }
+      protocolId state unreadCount readTo lastActivityAt wraps { epoch }
       members { role account { accountId displayName } }
       messages(last: 1) { edges { node { number sender { accountId } attachments { url } } } }
       controlEntries(first: 1) { edges { node { number } } } } } } } } }"""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import time
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -182,3 +184,15 @@ def test_real_documents_carry_wrong_keys_and_only_those_are_flagged(samples: Pat
 
 def test_repr_of_an_identifier_hides_the_value() -> None:
     assert "255081416802538" not in repr(Identifier(identifiers.INS_NIR, "255081416802538"))
+
+
+@given(st.text(max_size=60))
+def test_a_name_folds_as_its_whole_normal_form_does(name: str) -> None:
+    whole = unicodedata.normalize("NFKD", name.casefold().translate(identifiers._LIGATURES))
+    assert fold_name(name) == "".join(letter for letter in whole if letter.isalnum())
+
+
+def test_a_name_of_accents_costs_what_its_length_says() -> None:
+    began = time.thread_time()  # in canonical order they would be sorted: 20 seconds
+    assert fold_name("\u0315\u0300\u05ae" * 30_000 + "A") == "a"
+    assert time.thread_time() - began < 1

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -149,7 +150,7 @@ async def test_an_upgrade_waits_for_a_lock_a_short_time_only(
     async with connected(owner_url) as connection, connection.transaction():
         await connection.execute("LOCK TABLE alembic_version")
         with pytest.raises(UserMistake, match="a table stayed locked"):
-            await migrate.upgrade(owner_url)
+            await migrate.upgrade(owner_url, pauses=())
 
 
 async def test_errors_of_an_operator_are_one_line(owner_url: URL) -> None:
@@ -359,3 +360,10 @@ async def test_the_database_takes_a_partial_date(database: Database, date: str) 
         sql = f"{PERSON} VALUES ({ID}, 'X', '{{}}', 'FEMALE', now(), '{date}')"
         await work.session.execute(text(sql))
         assert await work.session.scalar(text("SELECT birth_date FROM persons")) == date
+
+
+def test_the_revisions_are_known_without_alembic() -> None:
+    script = ScriptDirectory.from_config(migrate.config())
+    walked = [revision.revision for revision in script.walk_revisions()]
+    assert walked[::-1] == migrate.revisions()
+    assert script.get_heads() == [migrate.revisions()[-1]]

@@ -6,7 +6,6 @@ Network). What is not of a vaccination is verified as well, and has no doses.
 
 from __future__ import annotations
 
-import io
 import zlib
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +15,7 @@ import cbor2
 from cwt import COSE
 from cwt.exceptions import CWTError
 
+from carnet.certificates import cbor
 from carnet.certificates.certificate import (
     MOST_BYTES,
     MOST_DOSES,
@@ -32,7 +32,6 @@ from carnet.errors import ValidationFailed
 from carnet.values import Coding, PartialDate
 
 PREFIX = "HC1:"
-COSE_SIGN1 = 18  # RFC 9052, the tag
 KID = 4  # RFC 9052, the header
 ISSUER, EXPIRES_AT, ISSUED_AT, HEALTH = 1, 4, 6, -260  # claims of RFC 8392; EHC specification, 2.6
 EU_DCC = 1  # within HEALTH
@@ -50,7 +49,7 @@ def read(text: str, trust: TrustList, now: datetime) -> Certificate:
     """
     data = _inflated(_bytes(text))
     tagged = _cbor(data)
-    if not isinstance(tagged, cbor2.CBORTag) or tagged.tag != COSE_SIGN1:
+    if not isinstance(tagged, cbor2.CBORTag) or tagged.tag != cbor.COSE_SIGN1:
         raise refused(Fault.STRUCTURE)
     signers = trust.signers.get(_key_id(tagged.value), ())
     if not signers:
@@ -69,7 +68,7 @@ def read(text: str, trust: TrustList, now: datetime) -> Certificate:
         doses = tuple(_dose(row) for row in health["v"]) if kind is Kind.VACCINATION else ()
         bearer = _bearer(health)
         issuer = _text(claims, ISSUER, 80)
-    except (KeyError, TypeError, ValueError, ValidationFailed):
+    except (KeyError, TypeError, ValueError, AttributeError, ValidationFailed):
         raise refused(Fault.CONTENT) from None
     return Certificate(Scheme.EU_DCC, kind, issuer, bearer, doses, issued_at, expires_at)
 
@@ -95,14 +94,10 @@ def _inflated(data: bytes) -> bytes:
 
 
 def _cbor(data: bytes) -> Any:
-    stream = io.BytesIO(data)
     try:
-        found = cbor2.load(stream)
-    except (cbor2.CBORError, ValueError, TypeError, OverflowError):
+        return cbor.load(data)
+    except cbor.Unreadable:
         raise refused(Fault.STRUCTURE) from None
-    if stream.read(1):
-        raise refused(Fault.STRUCTURE)
-    return found
 
 
 def _key_id(parts: Any) -> bytes:
@@ -178,7 +173,7 @@ def _dose(row: dict[str, Any]) -> CertifiedDose:
 
 def _text(row: Any, name: str | int, most: int) -> str:
     found = row[name]
-    if not isinstance(found, str) or not 1 <= len(found) <= most:
+    if not isinstance(found, str) or not 1 <= len(found) <= most or "\0" in found:
         raise ValueError
     return found
 

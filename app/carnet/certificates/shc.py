@@ -38,6 +38,8 @@ HEALTH_CARD = "https://smarthealth.cards#health-card"
 ALGORITHM = "ES256"
 MOST_CHUNKS = 50  # QR codes of one card
 MOST_CARDS = 10  # in one file
+MOST_CODINGS = 20  # of one dose
+LONGEST_TEXT = 500  # characters
 _JWS = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 _REGISTRY = JWSRegistry(algorithms=[ALGORITHM], strict_check_header=False)
 
@@ -180,18 +182,28 @@ def _content(claims: dict[str, Any]) -> tuple[Bearer, tuple[CertifiedDose, ...]]
 
 def _dose(url: str, row: dict[str, Any]) -> CertifiedDose:
     codings = tuple(
-        Coding(str(code["system"]), str(code["code"]), code.get("display"))
+        Coding(_short(code["system"]), _short(code["code"]), _optional(code.get("display")))
         for code in row["vaccineCode"]["coding"]
     )
-    if not codings:
+    if not 1 <= len(codings) <= MOST_CODINGS:
         raise ValueError
-    performers = [str(by["actor"].get("display", "")) for by in row.get("performer", ())]
+    performers = [_optional(by["actor"].get("display")) for by in row.get("performer", ())]
     when = row.get("occurrenceDateTime")
     return CertifiedDose(
-        str(url),
+        _short(url),
         codings,
         None,
         PartialDate.parse(when[:10]) if when else None,
-        lot_number=row.get("lotNumber"),
+        lot_number=_optional(row.get("lotNumber")),
         performer=next(filter(None, performers), None),
     )
+
+
+def _short(text: Any) -> str:
+    if not isinstance(text, str) or len(text) > LONGEST_TEXT or "\0" in text:
+        raise ValueError
+    return text
+
+
+def _optional(text: Any) -> str | None:
+    return None if text is None else _short(text)

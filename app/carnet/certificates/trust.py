@@ -20,19 +20,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cwt import COSEKey
-from cwt.cose_key_interface import COSEKeyInterface
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
 
 from carnet.certificates.certificate import Kind
 from carnet.errors import UserMistake
+
+if TYPE_CHECKING:  # a server that trusts nobody starts without them
+    from cwt.cose_key_interface import COSEKeyInterface
+    from joserfc.jwk import ECKey
 
 KID_SIZE = 8  # bytes: the first of the SHA-256 of a signer's certificate
 # Both forms are in use; the first was published by mistake (dgc-testdata, README).
@@ -96,7 +96,7 @@ class TrustList:
         for number, entry in _entries(shape, "shc"):
             try:
                 url, keys = str(entry["issuer"]), [_key(key) for key in entry["keys"]]
-            except (KeyError, TypeError, ValueError, JoseError):
+            except (KeyError, TypeError, ValueError):
                 raise UserMistake(f"shc[{number}] is no issuer with its keys.") from None
             issuers.setdefault(url, {}).update(keys)
         return cls(signers, issuers)
@@ -110,6 +110,8 @@ def _entries(shape: Mapping[str, Any], name: str) -> Sequence[tuple[int, Any]]:
 
 
 def _signer(entry: Any) -> tuple[bytes, Signer]:
+    from cwt import COSEKey
+
     try:
         der = base64.b64decode(entry["certificate"], validate=True)
     except binascii.Error:
@@ -141,7 +143,13 @@ def _kinds(certificate: x509.Certificate) -> frozenset[Kind]:
 
 
 def _key(shape: Any) -> tuple[str, ECKey]:
+    from joserfc.errors import JoseError
+    from joserfc.jwk import ECKey
+
     if shape["kty"] != "EC" or shape["crv"] != "P-256":
         raise ValueError
     public = {name: shape[name] for name in ("kty", "crv", "x", "y")}
-    return str(shape["kid"]), ECKey.import_key(public)
+    try:
+        return str(shape["kid"]), ECKey.import_key(public)
+    except JoseError:
+        raise ValueError from None

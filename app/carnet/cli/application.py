@@ -15,15 +15,14 @@ from carnet.http.app import create_app
 from carnet.http.services import Services
 from carnet.people.actions import Gate
 from carnet.people.attempts import Attempts, derive_login_key
-from carnet.people.oidc import load_providers
 from carnet.people.passwords import Passwords
 from carnet.people.sessions import authenticate
 from carnet.prevention.feeds import FeedSecrets
 from carnet.settings import Mode
 from carnet.store.brokers import broker_url
 from carnet.store.cursors import Cursors
+from carnet_graphql.operations.trusted import TrustedDocuments
 from carnet_graphql.schema import schema
-from carnet_graphql.trusted import TrustedDocuments
 
 
 @asynccontextmanager
@@ -34,7 +33,11 @@ async def application(opened: Workspace) -> AsyncIterator[Starlette]:
         UserMistake: the file of identity providers, trusted issuers or documents cannot be used.
     """
     settings = opened.settings
-    providers = load_providers(settings.oidc_file) if settings.oidc_file else None
+    providers = None
+    if settings.oidc_file is not None:
+        from carnet.people.oidc import load_providers
+
+        providers = load_providers(settings.oidc_file)
     passwords = Passwords()
     attempts = Attempts(opened.database, derive_login_key(opened.server_key))
     services = Services(

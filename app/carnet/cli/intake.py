@@ -109,7 +109,7 @@ async def way_in(
         secret = _credential(settings, credential)
         async with workspace(settings) as opened, application(opened) as app:
             inside = httpx.ASGITransport(app)
-            async with PublisherClient("http://carnet", secret, transport=inside) as client:
+            async with PublisherClient("http://localhost", secret, transport=inside) as client:
                 yield client
 
 

@@ -19,7 +19,8 @@ def migrate(check: bool) -> int:
     """Bring the database to the schema of this version.
 
     Runs as the owner of the database (CARNET_MIGRATION_URL, or else CARNET_DATABASE_URL). The
-    embedded PostgreSQL is brought up to date at every start; this is for one of your own.
+    embedded PostgreSQL is brought up to date at every start; this is for one of your own. A table
+    that is in use is waited for a few seconds, several times, so that nobody waits behind it.
     """
     return wait_for(_migrate(is_check=check))
 
@@ -36,6 +37,6 @@ async def _migrate(*, is_check: bool) -> int:
             behind = await pending(owner)
             click.echo("Migrations are to be run." if behind else "The database is up to date.")
             return int(behind)
-        await upgrade(owner, create=is_embedded)
+        await upgrade(owner, create=is_embedded, told=click.echo)
     click.echo("The database is up to date.")
     return 0

@@ -28,8 +28,8 @@ def check(files: tuple[Path, ...]) -> None:
     FILE is what relay-compiler and graphql-codegen write: an object of SHA-256 and text. Every hash
     has to be its text's, and every operation valid here and within the bounds of one document.
     """
+    from carnet_graphql.operations.trusted import TrustedDocuments
     from carnet_graphql.schema import schema
-    from carnet_graphql.trusted import TrustedDocuments
 
     served = schema(introspection=False).operations
     wrong = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -170,22 +171,27 @@ async def serve_here(
     Raises:
         UserMistake: something that it needs is out of reach.
     """
+    gc.disable()  # all of what is loaded now stays
     from carnet.cli.application import application
-    from carnet.cli.filling import fill
     from carnet.cli.metrics import sampling
     from carnet.cli.server import serve as serve_until_stopped
     from carnet.cli.traces import tracing
     from carnet.cli.upkeep import upkeep
     from carnet.cli.workspace import workspace
     from carnet.http.observing import Observer
+    from carnet.store.database import SERVING
 
-    async with workspace(settings) as opened:
+    gc.enable()
+    async with workspace(settings, bounds=SERVING) as opened:
         if is_demo:
+            from carnet.cli.filling import fill
+
             await fill(opened)
         engine = opened.database.engine.sync_engine
         with tracing(settings, engine) as traced:
             async with application(opened) as app, upkeep(opened), sampling(opened):
                 observed = Observer(app, traced)
+                gc.freeze()  # what serves is never looked through again
                 await serve_until_stopped(observed, listening, stopper, announce, app.state.live)
 
 

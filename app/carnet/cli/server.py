@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 
 from carnet.cli.faults import explain
 from carnet.errors import UserMistake
-from carnet.http.live import Live
+from carnet.http.operations.live import Live
 from carnet.http.protocol import HttpProtocol
 
 BACKLOG = 2048  # connections that wait to be accepted

@@ -42,7 +42,7 @@ async def upkeep(opened: Workspace, interval: float = INTERVAL) -> AsyncIterator
 
 
 async def _work(opened: Workspace, kinds: Mapping[str, Handler]) -> None:
-    worker = Worker(opened.database, kinds)
+    worker = Worker(opened.database.at_length(), kinds)
     is_ready = False
     while True:
         try:
@@ -56,12 +56,12 @@ async def _work(opened: Workspace, kinds: Mapping[str, Handler]) -> None:
 
 
 async def _sweep(opened: Workspace, interval: float) -> None:
-    sweeper = Sweeper(opened.blobs)
+    sweeper, database = Sweeper(opened.blobs), opened.database.at_length()
     while True:
         is_done = True
         try:
-            is_done = (await sweeper.sweep(opened.database)).is_done
-            async with opened.database.write() as work:
+            is_done = (await sweeper.sweep(database)).is_done
+            async with database.write() as work:
                 await forget_old_keys(work)
         except Exception as error:  # the server goes on serving, whatever the store does
             _log.warning("sweeping failed: %s", type(error).__name__)

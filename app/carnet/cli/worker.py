@@ -8,6 +8,7 @@ supervisor is gone, and the worker stops as at a signal.
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import sys
 from contextlib import suppress
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from carnet.cli import YOUNG
 from carnet.cli.faults import run
 
 if TYPE_CHECKING:
@@ -73,4 +75,5 @@ async def _obey(line: socket.socket, stopper: LedStopper) -> None:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(YOUNG)
     sys.exit(run(worker, sys.argv[1:]))

@@ -19,7 +19,7 @@ from carnet.notifications.channels import Channels
 from carnet.settings import Mode, Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.clock import SandboxClock
-from carnet.store.database import Database
+from carnet.store.database import Bounds, Database
 from carnet.store.embedded import EmbeddedPostgres
 from carnet.store.keys import FileKeyProvider
 from carnet.store.migrate import pending, upgrade
@@ -64,8 +64,13 @@ def owner_url(settings: Settings) -> Iterator[str | URL]:
 
 
 @asynccontextmanager
-async def workspace(settings: Settings) -> AsyncIterator[Workspace]:
+async def workspace(
+    settings: Settings, *, bounds: Bounds | None = None
+) -> AsyncIterator[Workspace]:
     """Open everything, and close it again when the block ends.
+
+    Args:
+        bounds: of the database's statements; a command has none, a server does.
 
     Raises:
         UserMistake: PostgreSQL is out of reach or lacks migrations, or a setting cannot be used.
@@ -77,7 +82,7 @@ async def workspace(settings: Settings) -> AsyncIterator[Workspace]:
             raise UserMistake(NOT_MIGRATED)
         async with AsyncExitStack() as opened:
             clock = SandboxClock() if settings.mode is Mode.DEVELOPMENT else None
-            database = Database.connect(settings.database_url or owner, clock=clock)
+            database = Database.connect(settings.database_url or owner, clock=clock, bounds=bounds)
             opened.push_async_callback(database.close)
             if clock is not None:
                 await opened.enter_async_context(clock.following(database))

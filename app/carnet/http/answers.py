@@ -30,6 +30,7 @@ STATUSES: dict[type[errors.CarnetError], int] = {
     errors.AccessEnded: 403,
     errors.ServerStopping: 503,
     errors.Unavailable: 503,
+    errors.TookTooLong: 503,
     errors.RecordClosed: 409,
     errors.RecordNotOpen: 409,
     errors.StaleChain: 409,

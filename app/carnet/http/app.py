@@ -16,10 +16,10 @@ from starlette.routing import BaseRoute, Route
 
 from carnet.errors import CarnetError
 from carnet.http.answers import on_http_exception, on_refusal
-from carnet.http.graphql_view import graphql
 from carnet.http.guards import Guard
 from carnet.http.ide import ide_routes
-from carnet.http.live import Live
+from carnet.http.operations.live import Live
+from carnet.http.operations.view import graphql
 from carnet.http.services import Services, services_of
 from carnet.settings import Mode, Settings
 from carnet_graphql.masking import log_failure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +13,6 @@ from starlette.routing import Route
 from carnet.errors import NotFound
 from carnet.http.services import services_of
 from carnet.prevention.feeds import read
-from carnet.prevention.ics_feed import feed
 
 SUFFIX = ".ics"
 
@@ -28,7 +28,7 @@ async def calendar(request: Request) -> Response:
         shown = await read(work, feed_id)
     english = request.headers.get("Accept-Language", "").strip().lower().startswith("en")
     body = await asyncio.to_thread(
-        feed,
+        _written,
         feed_id,
         shown.entered,
         shown.appointments,
@@ -46,6 +46,13 @@ async def calendar(request: Request) -> Response:
     if tag in request.headers.get("If-None-Match", ""):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="text/calendar; charset=utf-8", headers=headers)
+
+
+def _written(*what: Any, **how: Any) -> bytes:
+    """Write the feed, in a thread: there the library is loaded too when the first one is read."""
+    from carnet.prevention.ics_feed import feed
+
+    return feed(*what, **how)
 
 
 ROUTES = [Route("/calendar/{name}", calendar, methods=["GET", "HEAD"])]

@@ -39,9 +39,18 @@ class Hosts:
         name = match[1].strip("[]").rstrip(".")
         if ANY in self._names or name in self._names or name.endswith(self._domains):
             return True
-        return self._is_development and (
-            name == "localhost" or name.endswith(".localhost") or _is_address(name)
-        )
+        return name == "localhost" or name.endswith(".localhost") or self._is_address(name)
+
+    def _is_address(self, name: str) -> bool:
+        """Tell an address: no name server was asked for it, so nobody can have pointed it here.
+
+        In production only this machine's: `carnet intake` beside the server knows no other.
+        """
+        try:
+            address = ip_address(name)
+        except ValueError:
+            return False
+        return self._is_development or address.is_loopback
 
     def may_speak(self, origin: str, host: str) -> bool:
         """Tell whether a page of this origin may speak to this host: its own, or an allowed one."""
@@ -49,12 +58,3 @@ class Hosts:
         if separator and scheme in {"http", "https"} and named == host.lower():
             return True
         return origin.lower() in self._origins
-
-
-def _is_address(name: str) -> bool:
-    """Tell an address: no name server was asked for it, so nobody can have pointed it here."""
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True

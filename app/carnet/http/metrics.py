@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 OTHER = "other"  # a method or route that is not ours
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
+COST_BUCKETS = (50, 100, 250, 500, 1000, 2500, 5000, 10_000)  # points
 
 REQUESTS = Counter(
     "carnet_http_requests", "Requests answered, by route and status.", ["method", "route", "status"]
@@ -24,6 +25,16 @@ IN_PROGRESS = Gauge(
     "carnet_http_requests_in_progress",
     "Requests being served, event streams included.",
     multiprocess_mode="livesum",
+)
+OPERATIONS = Counter(
+    "carnet_graphql_operations",
+    "GraphQL operations, by type and by outcome: ADMITTED, or the code of why not.",
+    ["type", "outcome"],
+)
+COSTS = Histogram(
+    "carnet_graphql_cost",
+    "What operations that were let in cost, in points of the budget.",
+    buckets=COST_BUCKETS,
 )
 LOG_LINES = Counter("carnet_log_lines", "Lines logged, by level and logger.", ["level", "logger"])
 POOL = Gauge(

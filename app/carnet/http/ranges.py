@@ -26,6 +26,7 @@ from carnet.store.tables import Blob
 IDLE_TIMEOUT = 60  # seconds in which a client takes something; it can go on with a range
 HEADER_LIMIT = 4000  # characters of a conditional header that are read
 FILE_NAME_LIMIT = 200  # bytes of a file name: file systems allow 255
+READ_LIMIT = 1000  # characters of a given file name that are looked at
 INLINE = frozenset({"application/pdf", "image/png", "image/jpeg", "text/plain"})
 # Chromium shows no PDF in a sandbox. A PDF cannot become a page: its type is fixed by nosniff.
 PDF_POLICY = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -188,6 +189,8 @@ def disposition(file_name: str, *, is_inline: bool) -> str:
 def safe_file_name(file_name: str) -> str:
     """Return the name without paths, control and direction characters, and not too long."""
     last = re.split(r"[/\\]", file_name)[-1]
+    if len(last) > READ_LIMIT:  # normalizing takes quadratic time for a run of accents
+        last = last[: READ_LIMIT // 2] + last[-READ_LIMIT // 2 :]
     spaced = re.sub(r"\s+", " ", unicodedata.normalize("NFC", last))
     shown = "".join(c for c in spaced if unicodedata.category(c) not in _UNSEEN)
     name = re.sub(r"[<>:|?*]", "_", shown).strip(" .")

@@ -22,7 +22,7 @@ from carnet.store.database import Database
 from carnet.store.signing import Signer
 from carnet_graphql.assembly import CarnetSchema
 from carnet_graphql.context import Context
-from carnet_graphql.trusted import TrustedDocuments
+from carnet_graphql.operations.trusted import TrustedDocuments
 
 TOKEN_LIMIT = 8192  # characters: the largest access token that identity providers send
 

@@ -43,6 +43,7 @@ from carnet.people.tables import Professional as ProfessionalRow
 from carnet.store.database import Work
 from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_many
 
+MOST_LEAVES = 2**63  # more than its column holds
 OLDEST_ENTRY = Order("messaging-entries.oldest", AccountEntry.number.asc())
 
 
@@ -240,6 +241,20 @@ async def entry_counts(actor: Actor, work: Work, ids: Sequence[UUID]) -> dict[UU
     return await count_many(
         work, _entries(actor, work), parent=AccountEntry.account_id, parents=ids
     )
+
+
+def entry_key(leaf_index: int) -> UUID:
+    """Return what names an entry to clients: no two entries have the same place in the log."""
+    return UUID(int=leaf_index)
+
+
+async def entries_by_keys(
+    actor: Actor, work: Work, keys: Collection[UUID]
+) -> dict[UUID, AccountEntry]:
+    """Return those of the entries, by `entry_key`, whose account the actor sees."""
+    places = [key.int for key in keys if key.int < MOST_LEAVES]
+    statement = _entries(actor, work).where(AccountEntry.leaf_index.in_(places))
+    return {entry_key(row.leaf_index): row for row in await work.session.scalars(statement)}
 
 
 def _entries(actor: Actor, work: Work) -> Select[AccountEntry]:

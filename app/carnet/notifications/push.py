@@ -3,10 +3,13 @@
 The endpoint is a URL that anybody may have named. So a connection is only made to an address of the
 public internet, whatever name led to it; redirects are not followed, and no more than a little of
 an answer is read.
+
+The libraries are loaded with the first push: they take as long as the rest of the area together.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import socket
 import time
@@ -14,13 +17,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from importlib import import_module
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import aiohttp
 import orjson
-from pywebpush import WebPusher
 
 from carnet.errors import ValidationFailed
 from carnet.notifications.devices import EndpointRules
@@ -36,6 +38,9 @@ from carnet.notifications.sending import (
 )
 from carnet.notifications.tables import Channel
 from carnet.notifications.vapid import VapidKey
+
+if TYPE_CHECKING:
+    import aiohttp
 
 PADDED_BYTES = 1024  # of every payload, so that its length tells nothing
 ANSWER_LIMIT = 1024  # bytes of an answer that are read, to use the connection again
@@ -66,6 +71,10 @@ class PushSender:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[PushRun]:
         """Open connections as they are needed, and close them."""
+        for name in ("aiohttp", "pywebpush"):
+            await asyncio.to_thread(import_module, name)  # so that nobody waits for it
+        import aiohttp
+
         connector = aiohttp.TCPConnector(
             limit=AT_ONCE, socket_factory=None if self.rules.allows_private else public_socket
         )
@@ -97,6 +106,8 @@ class PushRun:
 
     async def send(self, parcel: Parcel) -> Outcome:
         """Push one message; see `carnet.notifications.sending.Run`."""
+        import aiohttp
+
         try:
             self._sender.rules.check(parcel.address)  # the list may have changed since
         except ValidationFailed:
@@ -123,6 +134,8 @@ class PushRun:
 
     def _encrypt(self, parcel: Parcel) -> bytes:
         """Encrypt for the browser; half a millisecond, so it stays on the event loop."""
+        from pywebpush import WebPusher
+
         keys = {
             "p256dh": base64.urlsafe_b64encode(parcel.p256dh or b"").decode(),
             "auth": base64.urlsafe_b64encode(parcel.auth or b"").decode(),

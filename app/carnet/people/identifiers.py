@@ -123,5 +123,7 @@ def rpps_of_national_id(value: str) -> str | None:
 
 def fold_name(name: str) -> str:
     """Return a name for comparison: without case, accents, hyphens, apostrophes and spaces."""
-    plain = unicodedata.normalize("NFKD", name.casefold().translate(_LIGATURES))
+    folded = name.casefold().translate(_LIGATURES)
+    # One by one: normalizing sorts a run of accents, in quadratic time, and they are dropped here.
+    plain = (part for letter in folded for part in unicodedata.normalize("NFKD", letter))
     return "".join(letter for letter in plain if letter.isalnum())

@@ -10,10 +10,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import orjson
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
@@ -80,6 +80,9 @@ class KeySource:
 
     async def _fetch(self) -> None:
         self.fetches += 1
+        await asyncio.to_thread(import_module, "httpx")  # it brings a lot with it; nobody waits
+        import httpx
+
         try:
             async with asyncio.timeout(TIMEOUT):
                 keys = read_keys(await _get(self._uri))
@@ -129,6 +132,8 @@ def _has_fair_size(item: dict[str, Any]) -> bool:
 
 
 async def _get(uri: str) -> bytes:
+    import httpx
+
     body = bytearray()
     # A proxy of the environment serves the world outside, not this machine.
     trust_env = urlsplit(uri).hostname not in LOOPBACK

@@ -79,6 +79,19 @@ async def publishers(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UU
     return {row.id: row for row in await work.session.scalars(statement)}
 
 
+async def own_publisher(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Publisher]:
+    """Return the publisher that the actor is; nobody else."""
+    if not isinstance(actor, PublisherActor):
+        return {}
+    statement = select(Publisher).where(Publisher.id.in_(ids), Publisher.id == actor.publisher_id)
+    return {row.id: row for row in await work.session.scalars(statement)}
+
+
+async def own_operator(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Operator]:
+    """Return the operator that the actor is; nobody else."""
+    return {id_: actor for id_ in ids if isinstance(actor, Operator) and actor.account_id == id_}
+
+
 def account_id_of(actor: Actor) -> UUID:
     """Return the account through which a human acts.
 

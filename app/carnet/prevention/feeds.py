@@ -10,7 +10,7 @@ import hmac
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -18,11 +18,11 @@ from sqlalchemy import func, select
 from carnet.access.deciding import require
 from carnet.access.journal import JournalAction, ObjectKind
 from carnet.access.rules import Action
+from carnet.calendar.items import Item
 from carnet.errors import AccessDenied, NotFound, QuotaExceeded
 from carnet.people.actor import Actor, Assurance, Patient
 from carnet.people.sessions import actor_of
 from carnet.people.tables import Account
-from carnet.prevention.ics_feed import Entered
 from carnet.prevention.queries import RecordCalendar, calendars, of_visible_profile
 from carnet.prevention.tables import Appointment, CalendarFeed, CalendarFeedEntry
 from carnet.store.database import Work
@@ -152,6 +152,18 @@ async def of_records(
     for row in await work.session.scalars(statement.order_by(CalendarFeed.id)):
         found[row.record_id].append(row)
     return dict(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """An item as it stands in a feed: since when, how often it moved, whether it went away."""
+
+    key: str
+    on: date
+    item: Item | None
+    sequence: int
+    changed_at: datetime
+    is_cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,14 @@ Without details nothing of it tells of health: neither what is due nor what an a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 from icalendar import Alarm, Calendar, Event, vDuration
 
-from carnet.calendar.items import Item
 from carnet.calendar.rules import Words
+from carnet.prevention.feeds import Entered
 from carnet.prevention.tables import Appointment
 from carnet.prevention.words import next_step
 
@@ -24,18 +23,6 @@ REFRESH = timedelta(hours=12)
 _NEUTRAL = Words("Prévention : quelque chose est à faire", "Prevention: something is due")
 _NEUTRAL_APPOINTMENT = Words("Rendez-vous", "Appointment")
 _NAME = Words("Carnet, prévention", "Carnet, prevention")
-
-
-@dataclass(frozen=True, slots=True)
-class Entered:
-    """An item as it stands in a feed: since when, how often it moved, whether it went away."""
-
-    key: str
-    on: date
-    item: Item | None
-    sequence: int
-    changed_at: datetime
-    is_cancelled: bool = False
 
 
 def said(words: Words, language: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import select
@@ -10,10 +12,12 @@ from sqlalchemy import select
 from carnet.access.rules import Action
 from carnet.people.actor import Actor
 from carnet.prevention.appointments import check_room, journal, new_row
-from carnet.prevention.ics_import import Imported, read
 from carnet.prevention.tables import Appointment
 from carnet.records.actions import writable
 from carnet.store.database import Work
+
+if TYPE_CHECKING:
+    from carnet.prevention.ics_import import Imported
 
 
 @dataclass(slots=True)
@@ -33,12 +37,14 @@ async def import_ics(
     """Take over the appointments of an iCalendar file, by their UIDs.
 
     Raises:
-        ValidationFailed: it is no such file, or larger than is taken.
+        ValidationFailed: it is no such file, or larger than is taken; or there is no such zone.
         NotFound, AccessDenied, RecordClosed: as `carnet.records.actions.writable`.
         QuotaExceeded: the record has no room; nothing is taken then.
     """
+    from carnet.prevention.ics_import import read  # slow to load, and seldom used
+
     granted = await writable(actor, work, record_id, Action.WRITE_PROFILE)
-    reading = read(text, work.now, time_zone)
+    reading = await asyncio.to_thread(read, text, work.now, time_zone)
     outcome = ImportOutcome(skipped=reading.skipped)
     wanted = {each.uid: each for each in reading.found}
     statement = select(Appointment).where(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import sha256
 from uuid import UUID
 
@@ -16,7 +17,6 @@ from carnet.certificates.certificate import (
     Fault,
     refused,
 )
-from carnet.certificates.reading import read
 from carnet.certificates.trust import TrustList
 from carnet.errors import QuotaExceeded
 from carnet.people.actor import Actor
@@ -44,8 +44,10 @@ async def report_certificate(
         NotFound, AccessDenied, RecordClosed: as `writable`.
         QuotaExceeded: the record has no room.
     """
+    from carnet.certificates.reading import read  # slow to load, and seldom used
+
     granted = await writable(actor, work, record_id, Action.WRITE_PROFILE)
-    certificates = read(text, trust, work.now)
+    certificates = await asyncio.to_thread(read, text, trust, work.now)
     whose = select(Person).join(Record, Record.person_id == Person.id).where(Record.id == record_id)
     person = (await work.session.scalars(whose)).one()
     for certificate in certificates:

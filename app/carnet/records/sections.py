@@ -12,6 +12,7 @@ from carnet.values import Coding, PartialDate
 LABEL_LIMIT = 500  # characters; a heading, not a text
 NOTE_LIMIT = 10_000  # characters
 CODINGS_LIMIT = 20
+UNIT_LIMIT = 100  # characters
 
 DETAILS: dict[Section, frozenset[str]] = {
     Section.ALLERGIES: frozenset({"category", "criticality", "reaction"}),
@@ -59,8 +60,12 @@ class EntryDraft:
             raise ValidationFailed(f"A note has at most {NOTE_LIMIT} characters.", path=("note",))
         if len(self.codings) > CODINGS_LIMIT:
             raise ValidationFailed(f"At most {CODINGS_LIMIT} codings.", path=("codings",))
-        if self.section is not Section.MEASUREMENTS and (self.value is not None or self.unit):
-            raise ValidationFailed("Only a measurement has a value and a unit.", path=("value",))
+        if self.unit is not None and len(self.unit) > UNIT_LIMIT:
+            raise ValidationFailed(f"A unit has at most {UNIT_LIMIT} characters.", path=("unit",))
+        if self.section is not Section.MEASUREMENTS:
+            for name in ("value", "unit"):
+                if getattr(self, name) is not None:  # an empty unit is one, to the database too
+                    raise ValidationFailed(f"Only a measurement has a {name}.", path=(name,))
         if self.started_on and self.ended_on and not _in_order(self.started_on, self.ended_on):
             raise ValidationFailed("The end is before the start.", path=("endedOn",))
         for key, text in self.details.items():

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from fpdf import FPDF
-from fpdf.enums import XPos, YPos
-
 
 def letter(heading: str, title: str, written_at: datetime, lines: Sequence[str]) -> bytes:
     """Return a one-page PDF.
@@ -18,6 +15,9 @@ def letter(heading: str, title: str, written_at: datetime, lines: Sequence[str])
         written_at: printed, and kept as the PDF's creation date.
         lines: paragraphs, in the Latin-1 characters that the built-in fonts have.
     """
+    from fpdf import FPDF  # slow to load, and most commands write no letter
+    from fpdf.enums import XPos, YPos
+
     pdf = FPDF(format="A4")
     pdf.set_creation_date(written_at)
     pdf.set_title(title)

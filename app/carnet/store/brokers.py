@@ -14,8 +14,6 @@ from typing import Any, Protocol, cast
 from broadcaster import Broadcast
 from broadcaster._backends.memory import MemoryBackend
 from broadcaster._backends.postgres import PostgresBackend
-from broadcaster._backends.redis import RedisBackend
-from redis.asyncio.connection import parse_url
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -65,7 +63,10 @@ def broker_url(settings: Settings, database_url: str | URL) -> str:
         if scheme == "memory":
             return "memory://"
         if scheme in _REDIS:
-            parse_url(settings.broadcast_url)
+            # Slow to load and seldom used; here no link waits for it, which has a second to open.
+            from carnet.store.redis_broker import check_url
+
+            check_url(settings.broadcast_url)
             return settings.broadcast_url
         if scheme in _POSTGRES:
             return _dsn(make_url(settings.broadcast_url))
@@ -143,28 +144,6 @@ class _Postgres(PostgresBackend):
             self._conn.terminate()
 
 
-class _Redis(RedisBackend):
-    @property
-    def is_alive(self) -> bool:
-        return self._listener is not None and not self._listener.done()
-
-    async def subscribe(self, channel: str) -> None:
-        # The library lets the reader go first, which finds no channel yet and gives up for good.
-        await self._pubsub.subscribe(channel)
-        self._ready.set()
-
-    async def disconnect(self) -> None:
-        # First the reader: it would make a new connection when the one it reads is closed.
-        await end(self._listener)
-        await super().disconnect()
-
-    async def abort(self) -> None:
-        await end(self._listener)
-        with suppress(Exception):
-            await self._pubsub.aclose()  # type: ignore[no-untyped-call]
-        await self._conn.connection_pool.disconnect()
-
-
 class Link(Broadcast):
     """One connection to the broker, subscribed to the channel."""
 
@@ -173,8 +152,12 @@ class Link(Broadcast):
         self._raw: _Backend
         if scheme == "memory":
             backend: Any = _Memory(url)
+        elif scheme in _REDIS:
+            from carnet.store.redis_broker import Redis
+
+            backend = Redis(url)
         else:
-            backend = _Redis(url) if scheme in _REDIS else _Postgres(url)
+            backend = _Postgres(url)
         self._raw = backend
         self._opened = AsyncExitStack()
         self._subscriber: Any = None

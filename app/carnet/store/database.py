@@ -6,16 +6,18 @@ Sibling GraphQL fields run concurrently, so a `Work` is never shared between res
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+import copy
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import URL, event, make_url
-from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy import URL, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -24,11 +26,37 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from carnet.clock import Clock, SystemClock
-from carnet.errors import UserMistake
+from carnet.errors import TookTooLong, UserMistake
 from carnet.ids import new_id
 from carnet.store.events import NewEvent, flush
+from carnet.store.outages import was_cut
 
 APP_ROLE = "carnet_app"  # the role the server runs under: it owns nothing
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long PostgreSQL lets a connection work at one statement, locks that it waits for
+    included, and lets one stand idle in a transaction, which keeps locks and old rows."""
+
+    statement: timedelta
+    idle: timedelta
+
+    def settings(self) -> dict[str, str]:
+        """Return PostgreSQL's settings."""
+        return {
+            "statement_timeout": f"{self.statement // timedelta(milliseconds=1)}ms",
+            "idle_in_transaction_session_timeout": f"{self.idle // timedelta(milliseconds=1)}ms",
+        }
+
+
+# A request's statements take milliseconds, and a proxy gives up after about a minute. In a
+# transaction, a request waits longest for an object store to take a submission's files.
+SERVING = Bounds(statement=timedelta(seconds=30), idle=timedelta(minutes=2))
+# What is done beside requests goes over whole tables; a lease is renewed while it does.
+BACKGROUND = Bounds(statement=timedelta(hours=1), idle=timedelta(hours=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +98,9 @@ class Database:
         self.engine = engine
         self.clock = clock or SystemClock()
         self.on_grown: Callable[[Mapping[UUID, int]], None] = _nobody_listens
+        self._bounds: Bounds | None = None  # of the connections
+        self._own_bounds: Bounds | None = None  # of the transactions, where they differ
+        self._origin = self
         self._sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
         snapshots = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -86,6 +117,7 @@ class Database:
         clock: Clock | None = None,
         role: str | None = APP_ROLE,
         pool_size: int = 10,
+        bounds: Bounds | None = None,
     ) -> Database:
         """Prepare a pool; nothing is dialled before first use.
 
@@ -96,8 +128,11 @@ class Database:
                 keeps the login's own. It guards against mistakes: whoever can run any SQL can
                 still ``SET ROLE NONE``, so the login must own nothing either.
             pool_size: connections kept; twice as many under load.
+            bounds: of every statement and transaction; None for commands, which take their time.
         """
         settings = {"application_name": "carnet"}
+        if bounds is not None:
+            settings |= bounds.settings()
         if role is not None:
             settings["role"] = role
         engine = create_async_engine(
@@ -110,41 +145,89 @@ class Database:
             connect_args={"server_settings": settings},
         )
         event.listen(engine.sync_engine, "checkout", _check_open)
-        return cls(engine, clock)
+        database = cls(engine, clock)
+        database._bounds = bounds
+        return database
+
+    def at_length(self, bounds: Bounds = BACKGROUND) -> Database:
+        """Return the same database, on the same pool, for work that takes longer than a request.
+
+        Args:
+            bounds: of its reads and writes; a glance keeps those of the connection.
+        """
+        if self._bounds is None:
+            return self
+        longer = copy.copy(self)
+        longer._own_bounds = bounds
+        return longer
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Work]:
         """Open a transaction that commits when the block ends and rolls back when it raises.
 
         After the commit ``on_grown`` is told which streams grew, and to which number.
+
+        Raises:
+            TookTooLong: a statement was stopped at its bound.
         """
-        async with self._sessions.begin() as session:
-            work = Work(session, self.clock.now())
-            yield work
-            if work.events:
-                work.grown.update(await flush(session, work.events, work.now))
+        with _typed():
+            async with self._sessions.begin() as session:
+                await self._stretch(session)
+                work = Work(session, self.clock.now())
+                yield work
+                if work.events:
+                    work.grown.update(await flush(session, work.events, work.now))
         if work.grown:
-            self.on_grown(work.grown)
+            self._origin.on_grown(work.grown)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Work]:
         """Open a read-only transaction: one snapshot for all its statements.
 
         The snapshot is taken by the first statement, so it may hold rows later than `Work.now`.
+
+        Raises:
+            TookTooLong: a statement was stopped at its bound.
         """
-        async with self._snapshots() as session:
-            yield Work(session, self.clock.now())
+        with _typed():
+            async with self._snapshots() as session:
+                await self._stretch(session)
+                yield Work(session, self.clock.now())
 
     @asynccontextmanager
     async def glance(self) -> AsyncIterator[Work]:
         """Open no transaction: each statement sees what is committed by then. For a single one,
-        on the way of every request."""
-        async with self._glances() as session:
-            yield Work(session, self.clock.now())
+        on the way of every request.
+
+        Raises:
+            TookTooLong: the statement was stopped at its bound.
+        """
+        with _typed():
+            async with self._glances() as session:
+                yield Work(session, self.clock.now())
+
+    async def _stretch(self, session: AsyncSession) -> None:
+        """Give the transaction the bounds of its own, if there are any; it alone has them."""
+        if self._own_bounds is not None:
+            settings = self._own_bounds.settings()
+            chosen = ", ".join(f"set_config('{name}', :{name}, true)" for name in settings)
+            await session.execute(text(f"SELECT {chosen}"), settings)
 
     async def close(self) -> None:
         """Close every pooled connection."""
         await self.engine.dispose()
+
+
+@contextmanager
+def _typed() -> Iterator[None]:
+    """Turn the end of a statement at its bound into what a client may be told."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not was_cut(error):
+            raise
+        _log.warning("a statement was stopped at its bound")
+        raise TookTooLong from None  # its text names the statement
 
 
 def _check_open(connection: Any, _record: object, _proxy: object) -> None:

@@ -15,16 +15,12 @@ An owner without ``CREATEROLE`` needs the role made beforehand: ``CREATE ROLE ca
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.script.revision import ResolutionError
-from alembic.util import CommandError
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -33,8 +29,12 @@ from sqlalchemy.pool import NullPool
 from carnet.errors import UserMistake
 from carnet.store.database import APP_ROLE, asyncpg_url
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 FOLDER = Path(__file__).parent / "migrations"
 LOCK_TIMEOUT = 4  # seconds; a migration that waits for a lock makes everybody wait behind it
+PAUSES = (2, 4, 8, 16, 32)  # seconds between attempts, in which those who waited get their turn
 ONE_AT_A_TIME = 0x6361726E6574  # the advisory lock of upgrades: «carnet»
 
 APPEND_ONLY = ("journal_entries", "journal_leaves", "log_nodes", "tree_heads")
@@ -59,6 +59,8 @@ _ROLE = (
     """,
 )
 
+Told = Callable[[str], None]  # hears what is being done, a line each
+
 _GRANTS = (
     "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
     f"GRANT USAGE ON SCHEMA public TO {APP_ROLE}",
@@ -78,27 +80,67 @@ _GRANTS = (
 )
 
 
-async def upgrade(owner_url: str | URL, *, create: bool = False) -> None:
+async def upgrade(
+    owner_url: str | URL,
+    *,
+    create: bool = False,
+    told: Told = lambda _line: None,
+    pauses: Sequence[float] = PAUSES,
+    folder: Path = FOLDER,
+) -> None:
     """Bring the database to this version's schema; does nothing when it is there already.
+
+    Each migration is a transaction. One that waits for a lock makes everybody wait behind it, so
+    it gives up after `LOCK_TIMEOUT` seconds, undone; it is tried again after each of the pauses.
 
     Args:
         owner_url: logs in as the user who owns the tables and may create roles.
         create: create the database first when there is none (the embedded PostgreSQL).
+        told: hears of migrations that are done, and of attempts that found a table locked.
+        pauses: seconds before each further attempt.
+        folder: where the migrations are.
 
     Raises:
         UserMistake: the database is newer than this version, busy, out of reach or not ours.
     """
     url = asyncpg_url(owner_url)
-    with _clear_errors():
+    with _clear_errors(1 + len(pauses)):
         if create:
             await create_database(url)
         async with _connected(url) as connection:
             # Before the lock timeout, which would count here too: two upgrades take turns.
             await _execute(connection, f"SELECT pg_advisory_lock({ONE_AT_A_TIME})")
             await _execute(connection, f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
-            await _execute(connection, *_ROLE)
-            await connection.run_sync(_to_head)
-            await _execute(connection, *_GRANTS)
+
+            async def attempt() -> None:
+                await _execute(connection, *_ROLE)
+                if folder != FOLDER or await _is_pending(connection):  # Alembic is slow to load
+                    await connection.run_sync(_to_head, folder, told)
+                await _execute(connection, *_GRANTS)
+
+            await _patiently(connection, attempt, pauses, told)
+
+
+async def _patiently(
+    connection: AsyncConnection,
+    attempt: Callable[[], Awaitable[None]],
+    pauses: Sequence[float],
+    told: Told,
+) -> None:
+    """Try until no table is locked, as often as there are pauses, and once more."""
+    for number, pause in enumerate(pauses, 1):
+        try:
+            return await attempt()
+        except DBAPIError as error:
+            if _state(error) != _LOCKED:
+                raise
+            await connection.rollback()
+        told(
+            f"A table stayed locked for {LOCK_TIMEOUT} seconds; nothing was changed."
+            f" Attempt {number + 1} of {len(pauses) + 1} is in {pause} seconds."
+        )
+        await asyncio.sleep(pause)
+    await attempt()
 
 
 async def pending(url: str | URL) -> bool:
@@ -110,28 +152,62 @@ async def pending(url: str | URL) -> bool:
     Raises:
         UserMistake: the database is newer than this version or out of reach.
     """
-    script = ScriptDirectory.from_config(config())
     with _clear_errors():
         async with _connected(asyncpg_url(url)) as connection:
-            current = await connection.run_sync(
-                lambda sync: MigrationContext.configure(sync).get_current_heads()
-            )
-            for revision in current:
-                script.get_revision(revision)  # raises for one that only a newer version has
-    return set(current) != set(script.get_heads())
+            return await _is_pending(connection)
 
 
-def config(connection: Connection | None = None) -> Config:
-    """Return Alembic's settings; ``connection`` is the one that ``env.py`` runs on."""
+def revisions() -> list[str]:
+    """Return this version's migrations, the newest last, by the names of their files.
+
+    Without Alembic, which is slow to load and has nothing to do where all of them are done.
+    """
+    files = (FOLDER / "versions").glob("[0-9]*_*.py")
+    return sorted(file.name.partition("_")[0] for file in files)
+
+
+def config(
+    connection: Connection | None = None, folder: Path = FOLDER, told: Told | None = None
+) -> Config:
+    """Return Alembic's settings.
+
+    Args:
+        connection: the one that ``env.py`` runs on.
+        folder: where the migrations are.
+        told: hears of each one that is done.
+    """
+    from alembic.config import Config
+
     settings = Config()
-    settings.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    settings.set_main_option("script_location", str(folder).replace("%", "%%"))
     settings.set_main_option("path_separator", "newline")
     settings.attributes["connection"] = connection
+    settings.attributes["told"] = told
     return settings
 
 
-def _to_head(connection: Connection) -> None:
-    command.upgrade(config(connection), "head")
+async def _is_pending(connection: AsyncConnection) -> bool:
+    """Tell whether the database lacks a migration of this version.
+
+    Raises:
+        UserMistake: it has one that only a newer version has.
+    """
+    done: set[str] = set()
+    if await connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL")):
+        done.update(await connection.scalars(text("SELECT version_num FROM alembic_version")))
+    await connection.rollback()
+    known = revisions()
+    if not done.issubset(known):
+        raise UserMistake(
+            "The database was migrated by a newer Carnet: install that version or a newer one."
+        )
+    return done != set(known[-1:])
+
+
+def _to_head(connection: Connection, folder: Path, told: Told) -> None:
+    from alembic import command
+
+    command.upgrade(config(connection, folder, told), "head")
 
 
 @asynccontextmanager
@@ -168,24 +244,29 @@ async def create_database(url: URL) -> None:
         await engine.dispose()
 
 
+_LOCKED = "55P03"
+
+
+def _state(error: DBAPIError) -> str | None:
+    cause = error.orig and error.orig.__cause__  # asyncpg's own error
+    return getattr(cause, "sqlstate", None)
+
+
 @contextmanager
-def _clear_errors() -> Iterator[None]:
+def _clear_errors(attempts: int = 1) -> Iterator[None]:
     """Turn what an operator can cause into one line; a fault of ours stays as it is."""
     try:
         yield
-    except (CommandError, ResolutionError):
-        raise UserMistake(
-            "The database was migrated by a newer Carnet: install that version or a newer one."
-        ) from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UserMistake(f"The database cannot be reached: {reason}.") from None
     except DBAPIError as error:
-        cause = error.orig and error.orig.__cause__  # asyncpg's own error
-        match getattr(cause, "sqlstate", None):
+        cause = error.orig and error.orig.__cause__
+        match _state(error):
             case "55P03":
+                times = f" seconds, {attempts} times" if attempts > 1 else " seconds"
                 raise UserMistake(
-                    f"The database is busy: a table stayed locked for {LOCK_TIMEOUT} seconds."
+                    f"The database is busy: a table stayed locked for {LOCK_TIMEOUT}{times}."
                     " Nothing was left half done; try again."
                 ) from None
             case "42501":

@@ -1,4 +1,4 @@
-"""Tells a database that is away for a while from a fault that stays."""
+"""Tells a database that is away for a while, or a statement that was stopped, from a fault."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 _CLASSES = ("08", "57P")  # connections; sessions that were ended, servers that start or stop
 _STATES = {
     "25006",  # read-only: a standby that is not yet, or a server that is no longer, the primary
+    "25P03",  # a transaction that stood idle for too long
     "40001",  # serialization failure
     "40P01",  # deadlock
     "53300",  # too many connections
@@ -27,6 +28,11 @@ def is_outage(error: BaseException) -> bool:
         if isinstance(state, str) and (state.startswith(_CLASSES) or state in _STATES):
             return True
     return False
+
+
+def was_cut(error: BaseException) -> bool:
+    """Tell whether the database stopped a statement that took too long."""
+    return any(getattr(cause, "sqlstate", None) == "57014" for cause in _causes(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

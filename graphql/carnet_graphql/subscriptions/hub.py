@@ -42,7 +42,7 @@ from carnet.store.tasks import end
 from carnet_graphql.assembly import CarnetSchema
 from carnet_graphql.context import Context
 from carnet_graphql.masking import mask_all
-from carnet_graphql.operation import Operation
+from carnet_graphql.operations.operation import Operation
 from carnet_graphql.subscriptions.group import AccountWatch, Group, Member, Place, Shared, Sink
 from carnet_graphql.subscriptions.in_flight import InFlight
 from carnet_graphql.subscriptions.topic import Follow, Topic

@@ -21,8 +21,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from carnet.http import messages
-from carnet.http.messages import SUBPROTOCOL, CloseCode
+from carnet.http.operations import messages
+from carnet.http.operations.messages import SUBPROTOCOL, CloseCode
 
 PING = b"\x89\x00"
 NO_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"

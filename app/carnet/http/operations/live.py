@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from uuid import UUID
 
-from carnet.http.connections import Connections
-from carnet.http.execution import Execution
+from carnet.http.operations.connections import Connections
+from carnet.http.operations.execution import Execution
+from carnet.http.operations.sockets import GraphQLSocket, Sockets
 from carnet.http.services import Services
-from carnet.http.sockets import GraphQLSocket, Sockets
 from carnet.store.tails import Tails
 from carnet.store.wakeups import Wakeups
 from carnet_graphql.subscriptions.hub import Hub

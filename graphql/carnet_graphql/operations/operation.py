@@ -28,9 +28,9 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from carnet.errors import ValidationFailed
-from carnet_graphql.known import Known
-from carnet_graphql.limits import TEXT_LIMIT, TOKEN_LIMIT, check_choice, check_size
 from carnet_graphql.masking import ERROR_LIMIT
+from carnet_graphql.operations.known import Known
+from carnet_graphql.operations.limits import TEXT_LIMIT, TOKEN_LIMIT, check_choice, check_size
 
 FOLLOWED_TEXT = 64 * 1024  # characters of a subscription, and bytes of its variables: they stay
 AFTER = "after"

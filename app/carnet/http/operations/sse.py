@@ -20,8 +20,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from carnet.errors import RateLimited
 from carnet.http.answers import refusal_response
-from carnet.http.execution import Admitted, Execution
-from carnet.http.negotiation import EVENT_STREAM
+from carnet.http.operations.execution import Admitted, Execution
+from carnet.http.operations.negotiation import EVENT_STREAM
 from carnet.people.actor import Actor
 from carnet_graphql.context import Context
 from carnet_graphql.subscriptions.group import Member

@@ -2,7 +2,7 @@
 
 GraphQL over HTTP: POST takes any operation, GET takes queries and, for a stream, subscriptions. No
 batches, no multipart. Whatever comes, the answer has GraphQL's shape and a status that fits; only a
-fault of ours is a 500. Sockets are `carnet.http.sockets`'.
+fault of ours is a 500. Sockets are `carnet.http.operations.sockets`'.
 
 Source: the GraphQL over HTTP specification.
 """
@@ -20,13 +20,13 @@ from starlette.responses import Response
 
 from carnet.errors import PayloadTooLarge, Refusal, UnsupportedMediaType, ValidationFailed
 from carnet.http.answers import OF_CODES, error_response, refusal_response
-from carnet.http.execution import Admitted
 from carnet.http.ide import ide_page
-from carnet.http.live import Live
-from carnet.http.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, preferred_type
-from carnet.http.requests import GraphQLRequest, read_json
+from carnet.http.operations.execution import Admitted
+from carnet.http.operations.live import Live
+from carnet.http.operations.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, preferred_type
+from carnet.http.operations.requests import GraphQLRequest, read_json
+from carnet.http.operations.sse import EventStream
 from carnet.http.services import actor_of, services_of
-from carnet.http.sse import EventStream
 from carnet.settings import Mode
 from carnet_graphql.context import Context
 from carnet_graphql.masking import MESSAGE, log_failure

@@ -12,15 +12,20 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from carnet.http.budget import Budgets, Spent
-from carnet.http.requests import GraphQLRequest
+from carnet.errors import Refusal
+from carnet.http.metrics import COSTS, OPERATIONS
+from carnet.http.operations.budget import Budgets, Spent
+from carnet.http.operations.requests import GraphQLRequest
 from carnet.people.actor import Actor
 from carnet.settings import Settings
 from carnet_graphql.assembly import CarnetSchema
 from carnet_graphql.context import Context
 from carnet_graphql.masking import mask_all
-from carnet_graphql.operation import Operation
-from carnet_graphql.trusted import TrustedDocuments
+from carnet_graphql.operations.operation import Operation
+from carnet_graphql.operations.trusted import TrustedDocuments
+
+UNREAD = "unread"  # of which type it is was not found out
+ADMITTED, INVALID = "ADMITTED", "BAD_REQUEST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +56,22 @@ class Execution:
             PersistedQueryNotFound, OperationNotTrusted: its document is not served.
             OperationTooCostly, RateLimited: it costs too much, or too much for now.
         """
-        text = self._documents.text_of(request.query, request.document_id, actor)
-        found = self._schema.operations.read(text, request.operation_name)
-        if isinstance(found, list):
-            return mask_all(found, correlation_id) or []
-        cost = self._schema.costs.of(found, request.variables)
-        return Admitted(found, request.variables, self._budgets.spend(actor, address, cost))
+        kind = UNREAD
+        try:
+            text = self._documents.text_of(request.query, request.document_id, actor)
+            found = self._schema.operations.read(text, request.operation_name)
+            if isinstance(found, list):
+                OPERATIONS.labels(kind, INVALID).inc()
+                return mask_all(found, correlation_id) or []
+            kind = found.type.value
+            cost = self._schema.costs.of(found, request.variables)
+            spent = self._budgets.spend(actor, address, cost)
+        except Refusal as error:
+            OPERATIONS.labels(kind, error.code).inc()
+            raise
+        OPERATIONS.labels(kind, ADMITTED).inc()
+        COSTS.observe(cost)
+        return Admitted(found, request.variables, spent)
 
     async def run(self, admitted: Admitted, context: Context) -> Mapping[str, Any]:
         """Run a query or a mutation, and return the answer as GraphQL has it.

@@ -37,8 +37,8 @@ from graphql import (
 )
 
 from carnet.store.keyset import DEFAULT_PAGE, LARGEST_PAGE
-from carnet_graphql.limits import fragments_of, innermost_first
-from carnet_graphql.operation import Operation
+from carnet_graphql.operations.limits import fragments_of, innermost_first
+from carnet_graphql.operations.operation import Operation
 
 LIST_SIZE = 5  # what a list that is no page is taken to hold: authors, contents, codings
 OPERATION = 50  # the session is looked up, what was read is decided on again and written down

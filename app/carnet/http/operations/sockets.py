@@ -2,7 +2,7 @@
 
 Uvicorn hands a connection that asks for an upgrade to `GraphQLSocket`, past ASGI: an idle
 subscriber then costs no task, no queue and no timer of its own, and an event is one write. What of
-it is not GraphQL is in `carnet.http.websocket`.
+it is not GraphQL is in `carnet.http.operations.websocket`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from graphql import GraphQLError, OperationType
 from websockets.http11 import Request
 
 from carnet.errors import RateLimited, Refusal, Unauthenticated, Unavailable, ValidationFailed
-from carnet.http import messages
-from carnet.http.connections import Connections
-from carnet.http.execution import Execution
 from carnet.http.guards import client_address, trusted_networks
 from carnet.http.hosts import Hosts
-from carnet.http.messages import SUBPROTOCOL, CloseCode
-from carnet.http.requests import GraphQLRequest, read_json
+from carnet.http.operations import messages
+from carnet.http.operations.connections import Connections
+from carnet.http.operations.execution import Execution
+from carnet.http.operations.messages import SUBPROTOCOL, CloseCode
+from carnet.http.operations.requests import GraphQLRequest, read_json
+from carnet.http.operations.websocket import WebSocket
 from carnet.http.services import TOKEN_LIMIT, Services, bearer_in, new_correlation_id
-from carnet.http.websocket import WebSocket
 from carnet.people.actor import Actor, Anonymous
 from carnet.store.outages import is_outage
 from carnet.store.tasks import end

@@ -1,0 +1,1 @@
+"""Operations before they run: read once, bounded, priced, and known by their hashes."""
