@@ -94,6 +94,7 @@ class Door:
     log: list[logging.LogRecord] = field(default_factory=list)
     live: Live | None = None
     stop: Any = None
+    stopper: server.Stopper | None = None
 
     def token(self, actor: Actor) -> str:
         token = f"{SECRET}-{len(self.actors)}"
@@ -382,6 +383,7 @@ async def _serve(
     listening = server.listen("127.0.0.1", 0)
     door.port = listening.getsockname()[1]
     stopper, loop = server.Stopper(), asyncio.get_running_loop()
+    door.stopper = stopper
     door.stop = lambda: loop.call_soon_threadsafe(stopper.hear)
     await server.serve(Observer(app), listening, stopper, ready.set, live)
 

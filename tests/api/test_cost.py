@@ -76,6 +76,9 @@ def test_a_price_is_the_number_of_fields_that_may_be_resolved(query: str, expect
         ({"n": True}, 20),
         ({"n": "50"}, 20),
         ({"n": 10**400}, 100),
+        ({"n": 50.0}, 50),
+        ({"n": 1e308}, 100),
+        ({"n": 50.5}, 20),
         ({"n": [1]}, 20),
     ],
 )

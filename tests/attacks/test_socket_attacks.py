@@ -114,6 +114,21 @@ def test_who_introduces_themselves_wrongly_is_sent_away(door: Door, name: str) -
         assert socket.closed() == code
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [b"Authorization: Bearer x", b"Authorization: Bearer y"],
+        [b"Authorization: Basic x"],
+        [b"Authorization: Bearer "],
+        [b"Authorization:"],
+        [b"Authorization: x"],
+    ],
+)
+def test_a_header_that_is_no_token_sends_away_too(door: Door, headers: list[bytes]) -> None:
+    with door.socket(*headers) as socket:
+        assert socket.closed() == 4403
+
+
 def test_who_says_much_else_is_let_in(door: Door) -> None:
     with door.socket() as socket:
         payload = {"headers": [SECRET], "Authorization": None, SECRET: ["x" * 900_000]}

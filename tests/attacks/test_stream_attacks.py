@@ -27,6 +27,7 @@ def house(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) 
     """A server that waits for nobody."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(HttpProtocol, "head_timeout", HASTE)
+        patched.setattr(HttpProtocol, "take_timeout", HASTE)
         patched.setattr(view, "BODY_TIMEOUT", HASTE)
         patched.setattr(sse, "SEND_TIMEOUT", HASTE)
         folder: Path = tmp_path_factory.mktemp("door")
@@ -164,6 +165,46 @@ def test_who_never_reads_a_stream_keeps_no_place(door: Door) -> None:
         wire.connect(("127.0.0.1", door.port))
         wire.sendall(stream({"query": SCHEMA}) * 1)
         until_nobody_is_left(door)
+
+
+@pytest.mark.parametrize("close", [CLOSE, b""])
+def test_who_never_reads_an_answer_is_dropped(door: Door, close: bytes) -> None:
+    """Else every connection that somebody opens for it keeps an answer of megabytes."""
+    rows = " ".join(f"a{n}: description" for n in range(95))  # 5 MB of answer
+    query = f"{{ __schema {{ types {{ fields {{ {rows} }} }} }} }}"
+    with socket.socket() as wire:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.settimeout(20)
+        wire.connect(("127.0.0.1", door.port))
+        wire.sendall(stream({"query": query}, accept=b"").replace(CLOSE, close) * 2)
+        end = time.monotonic() + 15
+        while any(each.client == wire.getsockname() for each in open_connections(door)):
+            assert time.monotonic() < end
+            door.post()
+
+
+def open_connections(door: Door) -> list[HttpProtocol]:
+    assert door.stopper is not None and door.stopper.server is not None
+    return [
+        each
+        for each in list(door.stopper.server.server_state.connections)
+        if isinstance(each, HttpProtocol)
+    ]
+
+
+def test_who_reads_slowly_is_waited_for(door: Door) -> None:
+    with socket.socket() as wire:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.settimeout(20)
+        wire.connect(("127.0.0.1", door.port))
+        wire.sendall(stream({"query": SCHEMA}, accept=b""))
+        received, begun_at = b"", time.monotonic()
+        while chunk := wire.recv(4096):
+            received += chunk
+            if time.monotonic() - begun_at < 3 * HASTE:
+                door.post()  # so that it takes longer than anybody is given to take nothing
+        (answer,) = read_answers(received)
+    assert answer.json["data"]["__schema"]["types"]
 
 
 def test_variables_that_no_subscription_may_have_end_it(door: Door) -> None:

@@ -112,7 +112,7 @@ def test_no_value_of_an_argument_is_a_fault(door: Door, name: str) -> None:
     query = f"{head.strip() or 'query'}({declared}) {separator}{rest}"
     token = door.token(door.holder)
     for number, wrong in enumerate(WRONG):
-        for is_all in (False, True):
+        for is_all in (False, True) if isinstance(wrong, str) else (True,):
             variables = {
                 key: filled(given.type, wrong, is_all=is_all) for key, given in field.args.items()
             }

@@ -20,6 +20,7 @@ from carnet.http.services import new_correlation_id
 
 HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request to the end of its head
 HEAD_LIMIT = 32 * 1024  # bytes of a request's line and headers; nginx takes as much
+TAKE_TIMEOUT = 30.0  # seconds in which a client may take nothing of an answer that waits for it
 TRAILER_LIMIT = 100  # header lines after a chunked body; nothing here reads one
 
 NO_HTTP = (400, "BAD_REQUEST", "This is no HTTP request.")
@@ -31,10 +32,12 @@ class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
     head_timeout = HEAD_TIMEOUT
+    take_timeout = TAKE_TIMEOUT
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None  # runs while a head is awaited
+        self._watch: asyncio.TimerHandle | None = None  # runs while the client has to take more
         self._running: RequestResponseCycle | None = None
         self._fault = NO_HTTP
         self._size = 0  # bytes since a head is awaited
@@ -45,7 +48,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     # --- asyncio.Protocol
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(  # type: ignore[override]  # uvicorn's is narrower than asyncio's
+        self, transport: asyncio.Transport
+    ) -> None:
         """Begin to wait for the first request."""
         super().connection_made(transport)
         self._start_timer()
@@ -53,6 +58,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_timer()
+        self._stop_watch()
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's always ends it
@@ -137,6 +143,31 @@ class HttpProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
+
+    # --- the client's pace
+
+    def pause_writing(self) -> None:
+        """More waits for the client than is sent at once: it has to go on taking of it."""
+        super().pause_writing()
+        self._look(-1)
+
+    def resume_writing(self) -> None:
+        """It has taken what waited."""
+        self._stop_watch()
+        super().resume_writing()
+
+    def _look(self, before: int) -> None:
+        """Drop a client that has taken nothing since the last look."""
+        waiting = self.transport.get_write_buffer_size()
+        if waiting == before:
+            self.transport.abort()
+        else:
+            self._watch = self.loop.call_later(self.take_timeout, self._look, waiting)
+
+    def _stop_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
 
     # --- deadlines and refusals
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import text
@@ -106,10 +106,19 @@ def bearer_of(request: Request) -> str | None:
     Raises:
         Unauthenticated: the header is no bearer token.
     """
-    given = request.headers.getlist("authorization")
+    return bearer_in(request.headers.getlist("authorization"))
+
+
+def bearer_in(given: Sequence[str]) -> str | None:
+    """Return the bearer token in the values of ``Authorization`` headers, or None without any.
+
+    Raises:
+        Unauthenticated: there are several, or it is no bearer token.
+    """
     if not given:
         return None
     scheme, _, token = given[0].partition(" ")
+    token = token.strip()
     if len(given) > 1 or scheme.lower() != "bearer" or not 0 < len(token) <= TOKEN_LIMIT:
         raise Unauthenticated("Send one Authorization header: Bearer and a token.")
     return token

@@ -184,5 +184,7 @@ class _Pricing:
             case IntValueNode():
                 return int(value.value[:9])  # nine digits are more than any page has
             case VariableNode():
-                return self._variables.get(value.name.value)
+                found = self._variables.get(value.name.value)
+                # 100.0 is an Int too, once it is read.
+                return int(found) if isinstance(found, float) and found.is_integer() else found
         return None

@@ -65,9 +65,10 @@ def check_size(document: DocumentNode) -> GraphQLError | None:
     for name, fragment in fragments.items():
         sizes[name], found = _measure(fragment)
         directives += found
-    if innermost_first(fragments) is None:
+    order = innermost_first(fragments)
+    if order is None:
         return GraphQLError("Fragments may not spread each other in a circle.")
-    for name in innermost_first(fragments) or ():
+    for name in order:
         _add_spreads(sizes[name], sizes)
     fields = 0
     for operation in operations:

@@ -18,8 +18,7 @@ CONNECTION_ACK = b'{"type":"connection_ack"}'
 class CloseCode(IntEnum):
     """Why a socket is closed."""
 
-    NORMAL = 1000
-    UNSUPPORTED_DATA = 1003
+    NORMAL = 1000  # the client closed
     SERVICE_RESTART = 1012  # come back, to this or another server
     TRY_AGAIN_LATER = 1013  # the database does not answer
     BAD_REQUEST = 4400

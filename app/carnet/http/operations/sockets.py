@@ -17,22 +17,16 @@ import orjson
 from graphql import GraphQLError, OperationType
 from websockets.http11 import Request
 
-from carnet.errors import (
-    RateLimited,
-    Refusal,
-    Unauthenticated,
-    Unavailable,
-    ValidationFailed,
-)
+from carnet.errors import RateLimited, Refusal, Unauthenticated, Unavailable, ValidationFailed
 from carnet.http.guards import client_address, trusted_networks
 from carnet.http.hosts import Hosts
 from carnet.http.operations import messages
 from carnet.http.operations.connections import Connections
 from carnet.http.operations.execution import Execution
 from carnet.http.operations.messages import SUBPROTOCOL, CloseCode
-from carnet.http.operations.requests import GraphQLRequest
+from carnet.http.operations.requests import GraphQLRequest, read_json
 from carnet.http.operations.websocket import WebSocket
-from carnet.http.services import TOKEN_LIMIT, Services, new_correlation_id
+from carnet.http.services import TOKEN_LIMIT, Services, bearer_in, new_correlation_id
 from carnet.people.actor import Actor, Anonymous
 from carnet.store.outages import is_outage
 from carnet.store.tasks import end
@@ -257,9 +251,10 @@ class GraphQLSocket(WebSocket):
         self._sockets.open.add(self)
         if self.subprotocol != SUBPROTOCOL:
             self.close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable")
-        given = request.headers.get_all("Authorization")
-        if len(given) == 1 and given[0][:7].lower() == "bearer ":
-            self._token = given[0][7:].strip()
+        try:
+            self._token = bearer_in(request.headers.get_all("Authorization"))
+        except Unauthenticated as error:
+            self.close(CloseCode.FORBIDDEN, error.message)
 
     # --- messages
 
@@ -269,7 +264,7 @@ class GraphQLSocket(WebSocket):
         Raises:
             ValueError: it is none.
         """
-        message = orjson.loads(text)
+        message = read_json(text)
         if not isinstance(message, dict):
             raise ValueError
         payload = message.get("payload")

@@ -24,7 +24,7 @@ from carnet.http.ide import ide_page
 from carnet.http.operations.execution import Admitted
 from carnet.http.operations.live import Live
 from carnet.http.operations.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, preferred_type
-from carnet.http.operations.requests import GraphQLRequest
+from carnet.http.operations.requests import GraphQLRequest, read_json
 from carnet.http.operations.sse import EventStream
 from carnet.http.services import actor_of, services_of
 from carnet.settings import Mode
@@ -122,9 +122,9 @@ async def _read(request: Request) -> GraphQLRequest:
         raise UnsupportedMediaType(f"Send {JSON} in UTF-8.")
     body = await _read_body(request, services_of(request).settings.request_limit_bytes)
     try:
-        shape = orjson.loads(body)
+        shape = read_json(body)
     except ValueError:
-        raise ValidationFailed("The body is not JSON.") from None
+        raise ValidationFailed("The body is not JSON, or has too many lists.") from None
     return GraphQLRequest.of(shape)
 
 
