@@ -19,7 +19,8 @@ from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import SchemaExtension
 from strawberry.types import ExecutionResult, StreamExecutionResult
 
-from carnet.errors import AccessDenied, ContentUnavailable, RateLimited, Refusal
+from carnet.errors import AccessDenied, ContentUnavailable, RateLimited, Refusal, Unavailable
+from carnet.store.outages import is_outage
 from carnet_graphql.errors import graphql_path
 
 MESSAGE = "Something went wrong."
@@ -60,6 +61,10 @@ def mask(error: GraphQLError, correlation_id: str) -> GraphQLError:
                 extensions["rule"] = cause.rule
             if isinstance(cause, ContentUnavailable):
                 log_failure(cause, correlation_id)
+        case Exception() if is_outage(cause):
+            log_failure(cause, correlation_id)
+            message = Unavailable().message
+            extensions = {"code": Unavailable.code}
         case _ if isinstance(error, GraphQLSyntaxError) or _is_about_the_request(error, cause):
             message = without_values(message)
             extensions = {"code": _request_code(error)}

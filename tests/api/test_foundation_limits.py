@@ -14,7 +14,7 @@ import strawberry
 from graphql import GraphQLError, get_introspection_query, parse
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from carnet import errors
 from carnet_graphql.assembly import build
@@ -64,6 +64,10 @@ class Tree:
     @strawberry.field(description="Fails in SQL.")
     async def sql(self) -> int | None:
         raise IntegrityError("INSERT INTO persons", {"name": SECRET}, ValueError(SECRET))
+
+    @strawberry.field(description="Finds no database.")
+    async def away(self) -> int | None:
+        raise OperationalError("SELECT", {"name": SECRET}, ConnectionRefusedError(SECRET))
 
     @strawberry.field(description="Promises a number.")
     async def nothing(self) -> int:
@@ -140,6 +144,13 @@ async def test_a_fault_is_masked_and_logged_without_its_values(
     records = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert [record.name for record in records] == ["carnet.graphql"]
     assert "failure c0ffee: " in caplog.text
+
+
+async def test_a_database_that_is_away_is_said_as_such(caplog: pytest.LogCaptureFixture) -> None:
+    (problem,) = formatted(await ask("{ away }"))
+    assert problem["extensions"] == {"code": "UNAVAILABLE", "correlationId": "c0ffee"}
+    assert "failure c0ffee: " in caplog.text
+    assert SECRET not in caplog.text + problem["message"]
 
 
 async def test_the_log_names_the_kinds_and_the_place(caplog: pytest.LogCaptureFixture) -> None:

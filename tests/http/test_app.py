@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +31,8 @@ from carnet.http.operations.negotiation import preferred_type
 from carnet.http.operations.requests import VALUES_LIMIT, check_values
 from carnet.http.services import Services, actor_of
 from carnet.people.actor import Actor, Assurance, Operator
+from carnet.people.sessions import SESSION_PREFIX, new_token
+from carnet.people.sessions import authenticate as authenticate_session
 from carnet.prevention.feeds import FeedSecrets
 from carnet.settings import Mode, Settings
 from carnet.store.cursors import Cursors
@@ -616,6 +619,16 @@ async def test_not_ready_without_its_database(caplog: pytest.LogCaptureFixture) 
         answer = await client.get("/health/ready")
         assert (answer.status_code, answer.json()) == (503, {"status": "not ready"})
         assert (await client.get("/health/live")).status_code == 200
+    assert "failure" in caplog.text
+
+
+async def test_a_database_that_is_away_is_a_503(caplog: pytest.LogCaptureFixture) -> None:
+    services = replace(unreachable(), authenticate=authenticate_session)
+    token = new_token(SESSION_PREFIX)
+    async with client_of(services) as client:
+        answer = await post(client, QUERY, authorization=f"Bearer {token}")
+    assert (answer.status_code, code(answer)) == (503, "UNAVAILABLE")
+    assert answer.headers["retry-after"] == "2"
     assert "failure" in caplog.text
 
 

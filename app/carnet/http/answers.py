@@ -52,6 +52,7 @@ STATUSES: dict[type[errors.CarnetError], int] = {
     errors.ContentUnavailable: 503,
 }
 OF_CODES = {kind.code: status for kind, status in reversed(STATUSES.items())} | {"INTERNAL": 500}
+AGAIN_IN = 2  # seconds: a database that was restarted is back by then
 CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 406: "NOT_ACCEPTABLE"}
 
 
@@ -87,6 +88,8 @@ def refusal_response(
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.RateLimited):
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.Unavailable):
+        headers["Retry-After"] = str(AGAIN_IN)
     return error_response(
         status_of(error),
         error.code,

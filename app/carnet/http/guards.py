@@ -18,11 +18,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from carnet.errors import UserMistake
-from carnet.http.answers import error_response
+from carnet.errors import Unavailable, UserMistake
+from carnet.http.answers import error_response, refusal_response
 from carnet.http.hosts import Hosts
 from carnet.http.services import new_correlation_id
 from carnet.settings import Mode, Settings
+from carnet.store.outages import is_outage
 from carnet_graphql.masking import MESSAGE, log_failure
 
 FORWARDERS_LIMIT = 20  # hops of X-Forwarded-For that are read, from the nearest
@@ -88,7 +89,10 @@ class Guard:
             if status:
                 # Too late for another answer: break the connection, without the values.
                 raise BrokenAnswer from None
-            answer = error_response(500, "INTERNAL", MESSAGE, correlation_id)
+            if is_outage(error):
+                answer = refusal_response(Unavailable(), correlation_id)
+            else:
+                answer = error_response(500, "INTERNAL", MESSAGE, correlation_id)
             await answer(scope, receive, guarded_send)
         finally:
             _log_access(scope, status, correlation_id, perf_counter() - started_at)
