@@ -200,7 +200,7 @@ class Writer:
                     assert answer.status_code < 300, body
                     return body
                 codes = {error["extensions"]["code"] for error in body.get("errors", ())}
-                assert codes <= {"INTERNAL"}, body
+                assert codes <= {"UNAVAILABLE"}, body
             except (httpx.HTTPError, ValueError):
                 pass  # cut off: nobody knows whether it was done
             self.repeats += 1
