@@ -15,6 +15,7 @@ from following import serving
 
 from carnet import errors
 from carnet.http.answers import STATUSES, status_of
+from carnet.http.operations.budget import CHARACTERS
 from carnet.http.operations.messages import CloseCode
 from carnet.people.actor import Anonymous, Assurance, Operator, Patient
 from carnet.people.passwords import Passwords
@@ -132,6 +133,7 @@ def test_bounds_and_prices_are_the_servers() -> None:
         f"{limits.ROOT_LIMIT} fields at a query's root and {limits.MUTATION_LIMIT} at a mutation's",
         f"operation runs: {cost.OPERATION}, and 1 for each field",
         f"a page costs {cost.PAGE} more, a mutation {cost.MUTATION}",
+        f"a point for every {CHARACTERS} characters",
         f"more than {Settings().query_cost_limit:,} by itself",
         f'"limit": {Settings().query_budget}',
         f'"restoredPerSecond": {Settings().query_budget_per_second}',

@@ -51,7 +51,23 @@ def test_a_refusal_costs_nothing() -> None:
 
 def test_what_no_budget_allows_is_told_apart() -> None:
     with pytest.raises(OperationTooCostly, match="costs 61 and one may cost at most 60"):
-        Budgets(SMALL, Clock()).spend(ONE, A, 61)
+        Budgets(SMALL, Clock()).check(61)
+
+
+def test_who_sends_what_is_refused_pays_for_its_reading() -> None:
+    budgets = Budgets(SMALL, Clock())
+    with budgets.reading(ONE, "a", "x" * 250) as reading:
+        reading.is_good = True
+    assert budgets.spend(ONE, "a", 0).available == 100
+    for left in (50, 0):
+        with budgets.reading(ONE, "a", "x" * 250):
+            pass
+        assert budgets.spend(ONE, "a", 0).available == left
+    with pytest.raises(RateLimited), budgets.reading(ONE, "a", "x" * 5):
+        raise AssertionError("it was read")
+    with budgets.reading(TWO, "a", "x" * 10**6):  # never more than one operation may cost
+        pass
+    assert budgets.spend(TWO, "a", 0).available == 40
 
 
 def test_viewers_have_their_own_and_those_without_a_session_their_addresses() -> None:

@@ -59,12 +59,15 @@ class Execution:
         kind = UNREAD
         try:
             text = self._documents.text_of(request.query, request.document_id, actor)
-            found = self._schema.operations.read(text, request.operation_name)
-            if isinstance(found, list):
-                OPERATIONS.labels(kind, INVALID).inc()
-                return mask_all(found, correlation_id) or []
-            kind = found.type.value
-            cost = self._schema.costs.of(found, request.variables)
+            with self._budgets.reading(actor, address, text) as reading:
+                found = self._schema.operations.read(text, request.operation_name)
+                if isinstance(found, list):
+                    OPERATIONS.labels(kind, INVALID).inc()
+                    return mask_all(found, correlation_id) or []
+                kind = found.type.value
+                cost = self._schema.costs.of(found, request.variables)
+                self._budgets.check(cost)
+                reading.is_good = True
             spent = self._budgets.spend(actor, address, cost)
         except Refusal as error:
             OPERATIONS.labels(kind, error.code).inc()
