@@ -6,11 +6,11 @@ budget; only then does anything of it run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationType
 
 from carnet.errors import Refusal
 from carnet.http.metrics import COSTS, OPERATIONS
@@ -37,6 +37,14 @@ class Admitted:
     spent: Spent
 
 
+class WrongTransport(Exception):
+    """An operation of this type does not come this way."""
+
+    def __init__(self, type_: OperationType) -> None:
+        super().__init__(type_.value)
+        self.type = type_
+
+
 class Execution:
     """Lets operations in and runs them. One for each process."""
 
@@ -48,11 +56,17 @@ class Execution:
         self._budgets = Budgets(settings)
 
     def admit(
-        self, request: GraphQLRequest, actor: Actor, address: str, correlation_id: str
+        self,
+        request: GraphQLRequest,
+        actor: Actor,
+        address: str,
+        correlation_id: str,
+        types: Container[OperationType] = frozenset(OperationType),
     ) -> Admitted | list[GraphQLError]:
         """Let an operation in, or return what is wrong with its document.
 
         Raises:
+            WrongTransport: it is of none of the types that the transport carries.
             PersistedQueryNotFound, OperationNotTrusted: its document is not served.
             OperationTooCostly, RateLimited: it costs too much, or too much for now.
         """
@@ -65,6 +79,9 @@ class Execution:
                     OPERATIONS.labels(kind, INVALID).inc()
                     return mask_all(found, correlation_id) or []
                 kind = found.type.value
+                if found.type not in types:
+                    OPERATIONS.labels(kind, INVALID).inc()
+                    raise WrongTransport(found.type)
                 cost = self._schema.costs.of(found, request.variables)
                 self._budgets.check(cost)
                 reading.is_good = True

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from carnet.errors import PayloadTooLarge, Refusal, UnsupportedMediaType, ValidationFailed
 from carnet.http.answers import OF_CODES, error_response, refusal_response
 from carnet.http.ide import ide_page
-from carnet.http.operations.execution import Admitted
+from carnet.http.operations.execution import Admitted, WrongTransport
 from carnet.http.operations.live import Live
 from carnet.http.operations.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, preferred_type
 from carnet.http.operations.requests import GraphQLRequest, read_json
@@ -54,20 +54,15 @@ async def graphql(request: Request) -> Response:
         actor = await actor_of(request)
         context = services.context(actor, request.state.address, correlation_id)
         live: Live = request.app.state.live
-        admitted = live.execution.admit(asked, actor, context.address, correlation_id)
-        if isinstance(admitted, list):
-            if media_type == EVENT_STREAM:
-                return _event_stream(live, admitted, context)
-            return _answer({"errors": [error.formatted for error in admitted]}, media_type)
-        if request.method != "POST" and admitted.operation.type is OperationType.MUTATION:
-            return _not_allowed("Send mutations with POST.", correlation_id, media_type)
+        admitted = live.execution.admit(
+            asked, actor, context.address, correlation_id, _carried(request, media_type)
+        )
         if media_type == EVENT_STREAM:
             return _event_stream(live, admitted, context)
-        if admitted.operation.type is OperationType.SUBSCRIPTION:
-            message = f"Subscriptions are served over WebSocket, or with Accept: {EVENT_STREAM}."
-            return error_response(
-                400, "BAD_REQUEST", message, correlation_id, media_type=media_type
-            )
+        if isinstance(admitted, list):
+            return _answer({"errors": [error.formatted for error in admitted]}, media_type)
+    except WrongTransport as wrong:
+        return _wrong_transport(wrong.type, correlation_id, refused_type)
     except Refusal as error:
         return refusal_response(error, correlation_id, refused_type)
     try:
@@ -95,15 +90,29 @@ def _wants_page(request: Request) -> bool:
     )
 
 
-def _not_allowed(message: str, correlation_id: str, media_type: str) -> Response:
-    return error_response(
-        405,
-        "METHOD_NOT_ALLOWED",
-        message,
-        correlation_id,
-        headers={"Allow": "POST"},
-        media_type=media_type,
-    )
+def _carried(request: Request, media_type: str) -> set[OperationType]:
+    """Return the types of operations that may come this way."""
+    types = {OperationType.QUERY}
+    if request.method == "POST":
+        types.add(OperationType.MUTATION)
+    if media_type == EVENT_STREAM:
+        types.add(OperationType.SUBSCRIPTION)
+    return types
+
+
+def _wrong_transport(type_: OperationType, correlation_id: str, media_type: str) -> Response:
+    if type_ is OperationType.MUTATION:
+        message, headers = "Send mutations with POST.", {"Allow": "POST"}
+        return error_response(
+            405,
+            "METHOD_NOT_ALLOWED",
+            message,
+            correlation_id,
+            headers=headers,
+            media_type=media_type,
+        )
+    message = f"Subscriptions are served over WebSocket, or with Accept: {EVENT_STREAM}."
+    return error_response(400, "BAD_REQUEST", message, correlation_id, media_type=media_type)
 
 
 async def _read(request: Request) -> GraphQLRequest:
