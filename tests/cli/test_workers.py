@@ -64,7 +64,11 @@ def workers_of(server: Running) -> list[int]:
 def sockets_of(pid: int) -> int:
     """Return how many sockets the process has open."""
     folder = Path("/proc", str(pid), "fd")
-    return sum(os.readlink(each).startswith("socket:") for each in folder.iterdir())
+    count = 0
+    for each in folder.iterdir():
+        with suppress(FileNotFoundError):  # it was closed since it was listed
+            count += os.readlink(each).startswith("socket:")
+    return count
 
 
 def in_flight(port: int) -> socket.socket:
