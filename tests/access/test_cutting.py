@@ -112,6 +112,7 @@ async def test_from_the_commit_on_an_open_connection_gets_nothing_more(
     async with served(database, blobs) as client:
         headers = {"authorization": f"Bearer {token}"}
         before = await client.post("/graphql", json=query, headers=headers)
+        assert set(before.json()) == {"data", "extensions"}
         assert before.json()["data"] == {"viewer": {"__typename": "Professional"}}
         connection = before.extensions["network_stream"].get_extra_info("client_addr")
         await cut(database, OPERATOR, doctor.account_id)

@@ -1,6 +1,7 @@
 """``carnet check``, and what keeps ``carnet serve`` from starting in production."""
 
 import asyncio
+import re
 import secrets
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from servers import free_port, running
 from sqlalchemy import URL
 
-from carnet.cli.safety import Danger, find_dangers, of_connection
+from carnet.cli.safety import Danger, find_dangers, of_connection, of_settings
 from carnet.errors import SignInFailed
 from carnet.people.actions import Gate, sign_in
 from carnet.people.attempts import Attempts
@@ -103,6 +104,13 @@ def test_every_setting_that_is_unsafe_is_found(safe: Settings, cluster: Embedded
     assert dangers(replace(safe, password_sign_in=False, oidc_file=Path("oidc.toml"))) == []
     named = {"allowed_hosts": (), "public_url": "https://carnet.example/"}
     assert dangers(replace(safe, **named)) == []
+
+
+def test_the_settings_of_the_guide_are_safe() -> None:
+    guide = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    exported = re.findall(r"^export (CARNET_\w+)=(\S+)", guide.partition("## Settings")[0], re.M)
+    assert len(exported) > 7
+    assert list(of_settings(Settings.from_env(dict(exported)))) == []
 
 
 @pytest.mark.parametrize("password", ["carnet_server", "postgres", "PassWord", ""])

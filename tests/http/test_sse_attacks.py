@@ -111,10 +111,10 @@ async def test_what_a_client_accepts(served: Served, accept: str, status: int, k
         assert response.headers["content-type"].startswith(kind)
         body = await response.aread()
         if kind == STREAM:
-            begin, end = b':\n\nevent: next\ndata: {"data":{"__typename":"Query"},', b"}\n\n"
-            assert body.startswith(begin)
-            assert body.endswith(end + b"event: complete\ndata:\n\n")
-            assert body.count(b"\n") == 8
+            cost = b'{"requested":51,"available":99949,"limit":100000,"restoredPerSecond":5000}'
+            expected = b'event: next\ndata: {"data":{"__typename":"Query"},"extensions":{"cost":'
+            expected += cost + b"}}\n\n"
+            assert body == b":\n\n" + expected + b"event: complete\ndata:\n\n"
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ async def find_dangers(settings: Settings, env: Mapping[str, str] = os.environ) 
         UserMistake: a setting cannot be read at all.
         OSError, DBAPIError: the database does not answer.
     """
-    found = [*_of_settings(settings), *_of_keys(settings)]
+    found = [*of_settings(settings), *_of_keys(settings)]
     if env.get("CARNET_DEBUG", "") not in ("", "0"):
         found.append(
             Finding(Danger.DEBUG_ON, "CARNET_DEBUG shows what people said in tracebacks: unset it.")
@@ -88,7 +88,8 @@ async def find_dangers(settings: Settings, env: Mapping[str, str] = os.environ) 
     return found
 
 
-def _of_settings(settings: Settings) -> Iterator[Finding]:
+def of_settings(settings: Settings) -> Iterator[Finding]:
+    """Yield what the settings alone tell to be unsafe."""
     if not settings.trusted_proxies:
         yield Finding(
             Danger.TLS_UNSTATED,
