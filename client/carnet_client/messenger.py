@@ -459,9 +459,13 @@ class Conversation:
         """What it says, in everybody's order."""
         return self._room.messages()
 
-    def message(self, prefix: str) -> Message:
-        """Return the message whose id begins so, or that has this number."""
-        return self._room.message(prefix)
+    def message(self, name: str) -> Message:
+        """Return a message by its number (`5` or `#5`), or by eight or more digits of its id.
+
+        Raises:
+            NotReadable: there is none, or more than one.
+        """
+        return self._room.message(name)
 
     @property
     def title(self) -> str:

@@ -35,6 +35,8 @@ from carnet_crypto.secret.keys import AekKeys
 from carnet_crypto.secret.transcript import Behind, ControlPin, Transcript
 from carnet_crypto.values import AccountId, DeviceId, Digest, MessageId, ThreadId
 
+LEAST_OF_ID = 8  # hexadecimal digits
+
 
 class Room:
     """See the module."""
@@ -134,15 +136,22 @@ class Room:
         """Return what the thread says, in everybody's order."""
         return messages_of(self.view, self.id, self.marks)
 
-    def message(self, prefix: str) -> Message:
-        """Return the message whose id begins so (hexadecimal), or that has this number.
+    def message(self, name: str) -> Message:
+        """Return a message by its number (`5` or `#5`), or by eight or more digits of its id.
+
+        More than half of all ids begin with a digit: fewer digits than eight are never an id's.
+
+        Args:
+            name: the relay's number of it, or the beginning of its id in hexadecimal.
 
         Raises:
             NotReadable: there is none, or more than one.
         """
-        found = [m for m in self.messages() if bytes(m.id).hex().startswith(prefix.lower())]
-        if prefix.isdigit() and len(found) != 1:
-            found = [m for m in self.messages() if m.number == int(prefix)] or found
+        if len(name.removeprefix("#")) < LEAST_OF_ID:
+            found = [m for m in self.messages() if str(m.number) == name.removeprefix("#")]
+        else:
+            prefix = name.lower()
+            found = [m for m in self.messages() if bytes(m.id).hex().startswith(prefix)]
         if len(found) != 1:
             raise NotReadable("There is no such message in this conversation.")
         return found[0]

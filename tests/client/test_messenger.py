@@ -16,7 +16,7 @@ from carnet.clock import MovableClock
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet_client.accounts import Owner
-from carnet_client.errors import ClientError, NotFound, Unreachable, Unsafe, UserMistake
+from carnet_client.errors import ClientError, NotFound, NotReadable, Unreachable, Unsafe, UserMistake
 from carnet_client.events import Connected, GhostDevice, ThreadChanged
 from carnet_crypto.chain import RevocationReason
 from carnet_crypto.secret.content import Verdict
@@ -101,6 +101,24 @@ async def test_changes_receipts_and_verdicts_are_seen_by_both(meeting: Talk) -> 
     await theirs.mark_read()
     assert [info.unread for info in await doctor.threads()] == [0]
     assert doctor.alarms == patient.alarms == ()
+
+
+async def test_a_number_names_a_message_whatever_the_ids_begin_with(meeting: Talk) -> None:
+    _, _, theirs, _ = await meeting.talking()
+    numbers = [await theirs.send("one")]
+    while not any(bytes(m.id).hex()[0] in map(str, numbers) for m in theirs.messages):
+        numbers.append(await theirs.send("another"))
+    for message in theirs.messages:
+        name = bytes(message.id).hex()
+        assert theirs.message(str(message.number)) == message
+        assert theirs.message(f"#{message.number}") == message
+        assert theirs.message(name) == theirs.message(name[:8].upper()) == message
+    absent = bytes(theirs.messages[0].id).hex()
+    for wrong in ("", "#", "0", "99", "-1", "²", "1 ", "#" + absent, absent[:7] + "z", "9" * 5000):
+        with pytest.raises(NotReadable):
+            theirs.message(wrong)
+    with pytest.raises(NotReadable):  # too little of an id: it may be a slip of the finger
+        theirs.message("a" * 7)
 
 
 async def test_what_has_expired_has_no_words(meeting: Talk) -> None:

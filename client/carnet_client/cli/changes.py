@@ -17,11 +17,11 @@ VERDICTS = {"noted": Verdict.TAKEN_NOTE, "agree": Verdict.AGREED, "disagree": Ve
 @click.argument("message")
 @click.argument("text")
 def edit(thread: str, message: str, text: str) -> None:
-    """Replace the words of a MESSAGE of yours; everybody sees that they were replaced."""
+    """Replace the words of a MESSAGE of yours (its number); everybody sees that you did."""
 
     async def act(messenger: Messenger) -> None:
         conversation = await messenger.thread(thread)
-        await conversation.edit(conversation.message(message.removeprefix("#")), text)
+        await conversation.edit(conversation.message(message), text)
 
     with_messenger(act)
     click.echo("Edited.")
@@ -31,14 +31,14 @@ def edit(thread: str, message: str, text: str) -> None:
 @click.argument("thread")
 @click.argument("message")
 def retract(thread: str, message: str) -> None:
-    """Take a MESSAGE of yours back, and erase it at the server.
+    """Take a MESSAGE of yours (its number) back, and erase it at the server.
 
     Who has read it may have kept it.
     """
 
     async def act(messenger: Messenger) -> None:
         conversation = await messenger.thread(thread)
-        await conversation.retract(conversation.message(message.removeprefix("#")))
+        await conversation.retract(conversation.message(message))
 
     with_messenger(act)
     click.echo("Taken back.")
@@ -50,11 +50,11 @@ def retract(thread: str, message: str) -> None:
 @click.argument("verdict", type=click.Choice(sorted(VERDICTS)))
 @click.option("--note", default="", help="A sentence beside it.")
 def acknowledge(thread: str, message: str, verdict: str, note: str) -> None:
-    """Say of a MESSAGE that you noted it, agree or disagree: signed, as a professional's act."""
+    """Say of a MESSAGE (its number) that you noted it, agree or disagree, signed as your act."""
 
     async def act(messenger: Messenger) -> None:
         conversation = await messenger.thread(thread)
-        found = conversation.message(message.removeprefix("#"))
+        found = conversation.message(message)
         await conversation.acknowledge(found, VERDICTS[verdict], note)
 
     with_messenger(act)

@@ -90,7 +90,7 @@ def pair(is_new: bool, is_old: bool, qr: bool) -> None:
 
 def _one(devices: list[Device], prefix: str) -> Device:
     found = [device for device in devices if bytes(device.id).hex().startswith(prefix.lower())]
-    if len(found) != 1:
+    if not prefix or len(found) != 1:
         raise UserMistake("You have no such device.")
     return found[0]
 

@@ -88,7 +88,7 @@ def save(
     category: str,
     title: str | None,
 ) -> None:
-    """Save a file of MESSAGE: its number, or the beginning of its id.
+    """Save a file of MESSAGE: its number, or eight or more digits of its id.
 
     Nothing gets a name before all of it is verified, and nothing is written over. In a record the
     server can read it, as every document there.
@@ -96,7 +96,7 @@ def save(
 
     async def act(messenger: Messenger) -> str:
         conversation = await messenger.thread(thread)
-        found = conversation.message(message.removeprefix("#"))
+        found = conversation.message(message)
         with progress("Opening and saving") as show:
             if record is None:
                 return str(await conversation.save(found, folder, number - 1, show))
