@@ -68,17 +68,23 @@ class Threads:
         """Return a thread, not read yet where it is new to us.
 
         Args:
-            thread: its id, or the beginning of it in base64url.
+            thread: its id, or the beginning of it in hexadecimal, or all of it in base64url
+                (as the server writes it; it may begin like an option, which a hexadecimal cannot).
 
         Raises:
             NotReadable: there is none, or more than one begins so.
         """
         if isinstance(thread, ThreadId) and thread in self._rooms:
             return self._rooms[thread]
-        wanted = thread if isinstance(thread, str) else to_base64url(thread)
+        wanted = thread if isinstance(thread, str) else bytes(thread).hex()
+        prefix = wanted.lower()
         infos = await self.list(1000)
-        found = [info for info in infos if wanted and to_base64url(info.id).startswith(wanted)]
-        if len(found) != 1:
+        found = [
+            info
+            for info in infos
+            if wanted == to_base64url(info.id) or bytes(info.id).hex().startswith(prefix)
+        ]
+        if not wanted or len(found) != 1:
             raise NotReadable("There is no such conversation.")
         return self.at(found[0])
 

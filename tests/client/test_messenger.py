@@ -16,9 +16,17 @@ from carnet.clock import MovableClock
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet_client.accounts import Owner
-from carnet_client.errors import ClientError, NotFound, NotReadable, Unreachable, Unsafe, UserMistake
+from carnet_client.errors import (
+    ClientError,
+    NotFound,
+    NotReadable,
+    Unreachable,
+    Unsafe,
+    UserMistake,
+)
 from carnet_client.events import Connected, GhostDevice, ThreadChanged
 from carnet_crypto.chain import RevocationReason
+from carnet_crypto.encoding import to_base64url
 from carnet_crypto.secret.content import Verdict
 from carnet_crypto.secret.recovery import RecoveryCode
 
@@ -119,6 +127,16 @@ async def test_a_number_names_a_message_whatever_the_ids_begin_with(meeting: Tal
             theirs.message(wrong)
     with pytest.raises(NotReadable):  # too little of an id: it may be a slip of the finger
         theirs.message("a" * 7)
+
+
+async def test_a_conversation_is_found_by_how_either_side_writes_its_id(meeting: Talk) -> None:
+    doctor, _, theirs, _ = await meeting.talking()
+    name = bytes(theirs.id).hex()
+    for written in (name, name[:10], name[:1].upper(), to_base64url(theirs.id)):
+        assert (await doctor.thread(written)).id == theirs.id
+    for wrong in ("", name + "0", to_base64url(theirs.id)[:-1], "z"):
+        with pytest.raises(NotReadable):
+            await doctor.thread(wrong)
 
 
 async def test_what_has_expired_has_no_words(meeting: Talk) -> None:

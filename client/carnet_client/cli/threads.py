@@ -14,10 +14,9 @@ from carnet_client.core import now_ms
 from carnet_client.errors import UserMistake
 from carnet_client.events import Alarm, Connected, Disconnected, ThreadChanged
 from carnet_client.messenger import Conversation, Messenger
-from carnet_crypto.encoding import to_base64url
 from carnet_crypto.values import ThreadId
 
-SHORT = 10  # characters of a thread's id that tell it from others
+SHORT = 10  # hexadecimal digits of a thread's id that tell it from others
 
 
 @click.command()
@@ -32,7 +31,7 @@ def threads(most: int) -> None:
             others = [plain(messenger.name(m.id)) for m in info.members if m.id not in own]
             unread = f"  {info.unread} unread" if info.unread else ""
             closed = "" if info.is_open else "  closed"
-            id_ = to_base64url(info.id)[:SHORT]
+            id_ = bytes(info.id).hex()[:SHORT]
             click.echo(f"{id_}  {', '.join(others) or 'nobody else'}{unread}{closed}")
 
     with_messenger(act)
@@ -53,7 +52,7 @@ def open_(names: tuple[str, ...], as_: str | None) -> None:
         members = [await messenger.find(name) for name in names]
         return (await messenger.open_thread(members, account)).id
 
-    click.echo(to_base64url(with_messenger(act)))
+    click.echo(bytes(with_messenger(act)).hex())
 
 
 @click.command()
@@ -165,7 +164,7 @@ def _print_new(
     seen = printed.setdefault(conversation.id, set())
     for message in conversation.messages:
         if bytes(message.id) not in seen and say:
-            id_ = to_base64url(conversation.id)[:SHORT]
+            id_ = bytes(conversation.id).hex()[:SHORT]
             click.echo("\n".join([f"{id_}", *lines_of(messenger, conversation, message)]))
         seen.add(bytes(message.id))
     sys.stdout.flush()
