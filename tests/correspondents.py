@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from carnet_crypto import sodium
 from carnet_crypto.account import Account
-from carnet_crypto.chain import AccountKind, DeviceFlag, RevocationReason
-from carnet_crypto.control import History, Policy, Role, Roles
+from carnet_crypto.control import Policy
+from carnet_crypto.kinds import AccountKind, DeviceFlag, History, RevocationReason, Role, Roles
 from carnet_crypto.secret import identity
 from carnet_crypto.secret.conversation import Writer, Written, create, open_wrap
 from carnet_crypto.secret.keys import AekKeys, DeviceKeys, RootKey

@@ -19,8 +19,8 @@ from carnet_client.events import RolledBack
 from carnet_client.relay import Viewer
 from carnet_client.state import OwnAccount, Pending
 from carnet_crypto.account import Account
-from carnet_crypto.chain import AccountKind, DeviceFlag, RevocationReason
 from carnet_crypto.errors import Malformed, OpenFailed, ProtocolError
+from carnet_crypto.kinds import AccountKind, DeviceFlag, RevocationReason
 from carnet_crypto.secret import identity
 from carnet_crypto.secret.keys import AekKeys, DeviceKeys, RootKey
 from carnet_crypto.secret.pairing import OldDevice

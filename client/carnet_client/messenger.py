@@ -38,8 +38,7 @@ from carnet_client.relay import AccountInfo, Relay, ThreadInfo, Viewer, relayed,
 from carnet_client.room import Room
 from carnet_client.threads import Threads
 from carnet_crypto.account import Device
-from carnet_crypto.chain import RevocationReason
-from carnet_crypto.control import Role
+from carnet_crypto.kinds import RevocationReason, Role
 from carnet_crypto.secret.content import (
     Acknowledgement,
     Complaint,

@@ -15,21 +15,17 @@ from carnet_crypto import sodium
 from carnet_crypto.admission import admit_box_key, admit_sign_key
 from carnet_crypto.chain import (
     MOST_WRAPS,
-    AccountKind,
     AccountWrap,
     AddDevice,
     AekRotate,
     ChainEntry,
     Close,
     Delegate,
-    DeviceFlag,
     Genesis,
     RecoverySet,
     RevokeDevice,
     Roster,
-    RosterRole,
     RotateRoot,
-    Scope,
     Undelegate,
     change_of_root,
     device_id,
@@ -40,6 +36,7 @@ from carnet_crypto.chain import (
 )
 from carnet_crypto.errors import Malformed, Reason, Refused
 from carnet_crypto.hashing import digest
+from carnet_crypto.kinds import AccountKind, DeviceFlag, RosterRole, Scope
 from carnet_crypto.labels import Label
 from carnet_crypto.values import (
     AccountId,

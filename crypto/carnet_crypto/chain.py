@@ -14,6 +14,7 @@ from typing import ClassVar, Protocol
 
 from carnet_crypto.errors import Malformed
 from carnet_crypto.hashing import digest
+from carnet_crypto.kinds import AccountKind, DeviceFlag, RevocationReason, RosterRole, Scope
 from carnet_crypto.labels import Label
 from carnet_crypto.values import (
     AccountId,
@@ -48,45 +49,6 @@ class EntryType(IntEnum):
     UNDELEGATE = 8
     ROSTER = 9
     CLOSE = 10
-
-
-class AccountKind(IntEnum):
-    """Whose an account is."""
-
-    PERSON = 1
-    ORGANIZATION = 2
-    TEAM = 3
-
-
-class DeviceFlag(IntEnum):
-    """What a device may do: a primary holds the root, a secondary does not, a service is no one."""
-
-    PRIMARY = 1
-    SECONDARY = 2
-    SERVICE = 3
-
-
-class RevocationReason(IntEnum):
-    """Why a device is no longer one."""
-
-    RETIRED = 1
-    LOST = 2
-    STOLEN = 3
-
-
-class RosterRole(IntEnum):
-    """What a person does in a team."""
-
-    MEMBER = 1
-    ADMIN = 2
-
-
-class Scope(IntEnum):
-    """What a delegate may do: bits."""
-
-    READ = 1
-    WRITE = 2
-    BOTH = 3
 
 
 class Body(Protocol):

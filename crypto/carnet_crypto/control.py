@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import ClassVar, Protocol
 
 from carnet_crypto.errors import Malformed
 from carnet_crypto.hashing import digest
+from carnet_crypto.kinds import History, RemovalReason, Role, Roles
 from carnet_crypto.labels import Label
 from carnet_crypto.values import (
     AccountId,
@@ -48,46 +49,6 @@ class ControlType(IntEnum):
     CLOSE = 6
     FORK_RESOLVE = 7
     LEAVE = 8
-
-
-class Role(IntEnum):
-    """What a member is in a thread."""
-
-    MANAGER = 1
-    MEMBER = 2
-    GUARDIAN = 3
-    READER = 4
-
-
-class Roles(IntFlag):
-    """Several roles, as bits."""
-
-    NONE = 0
-    MANAGER = 1
-    MEMBER = 2
-    GUARDIAN = 4
-    READER = 8
-
-    @staticmethod
-    def of(role: Role) -> Roles:
-        """Return the bit of a role."""
-        return Roles(1 << (role - 1))
-
-
-class History(IntEnum):
-    """What of before a new member may be given."""
-
-    NONE = 0
-    FROM_EPOCH = 1
-    ALL = 2
-
-
-class RemovalReason(IntEnum):
-    """Why somebody is no longer a member."""
-
-    OTHER = 1
-    LEFT_CARE = 2
-    ACCOUNT_CLOSED = 3
 
 
 class Wrap(Fixed):

@@ -20,12 +20,9 @@ from carnet_crypto.control import (
     ControlEntry,
     Create,
     ForkResolve,
-    History,
     Leave,
     Policy,
     Remove,
-    Role,
-    Roles,
     Rotate,
     Rotation,
     SetPolicy,
@@ -36,6 +33,7 @@ from carnet_crypto.control import (
     thread_id,
 )
 from carnet_crypto.errors import Malformed, Reason, Refused
+from carnet_crypto.kinds import History, Role, Roles
 from carnet_crypto.labels import Label
 from carnet_crypto.values import AccountId, Digest, ThreadId
 

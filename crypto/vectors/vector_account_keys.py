@@ -8,14 +8,8 @@ from vector_cases import Cases
 from vector_people import DAY, MINUTE, NOW, Actor
 from vector_world import World
 
-from carnet_crypto.chain import (
-    AccountKind,
-    AekRotate,
-    DeviceFlag,
-    DeviceWrap,
-    RosterRole,
-    read_entry,
-)
+from carnet_crypto.chain import AekRotate, DeviceWrap, read_entry
+from carnet_crypto.kinds import AccountKind, DeviceFlag, RosterRole
 from carnet_crypto.secret import identity, recovery
 from carnet_crypto.secret.keys import DeviceKeys, RootKey
 from carnet_crypto.values import SignSeed

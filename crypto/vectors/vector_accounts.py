@@ -16,16 +16,12 @@ from carnet_crypto.chain import (
     AddDevice,
     AekRotate,
     Delegate,
-    DeviceFlag,
     DeviceWrap,
     Genesis,
-    RevocationReason,
     RevokeDevice,
     Roster,
     RosterMember,
-    RosterRole,
     RotateRoot,
-    Scope,
     Undelegate,
     change_of_root,
     device_id,
@@ -34,6 +30,7 @@ from carnet_crypto.chain import (
     recovery_signer,
     unsigned_entry,
 )
+from carnet_crypto.kinds import DeviceFlag, RevocationReason, RosterRole, Scope
 from carnet_crypto.labels import Label
 from carnet_crypto.secret import identity, recovery
 from carnet_crypto.secret.keys import DeviceKeys, RootKey

@@ -19,14 +19,13 @@ from carnet_crypto.control import (
     EpochMember,
     ForkResolve,
     Leave,
-    RemovalReason,
     Remove,
-    Role,
     Rotate,
     Rotation,
     SetPolicy,
     read_control,
 )
+from carnet_crypto.kinds import RemovalReason, Role
 from carnet_crypto.secret import conversation, identity
 from carnet_crypto.values import Digest, ThreadId
 

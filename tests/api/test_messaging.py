@@ -12,9 +12,8 @@ from writing import NO_CHECKPOINT, POLICY, Correspondent, now
 from carnet.people.actor import Patient, Professional
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
-from carnet_crypto.chain import AccountKind, RosterRole
-from carnet_crypto.control import RemovalReason, Role
 from carnet_crypto.encoding import from_base64url, to_base64url
+from carnet_crypto.kinds import AccountKind, RemovalReason, Role, RosterRole
 from carnet_crypto.secret import conversation, identity
 from carnet_crypto.secret.content import Text
 from carnet_crypto.secret.happenings import Shown

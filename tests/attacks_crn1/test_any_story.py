@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from lying_relay import Conflict, LyingRelay
 
-from carnet_crypto.chain import RevocationReason
-from carnet_crypto.control import Leave, Role, read_control
+from carnet_crypto.control import Leave, read_control
 from carnet_crypto.envelope import read_envelope
 from carnet_crypto.errors import ProtocolError
+from carnet_crypto.kinds import RevocationReason, Role
 from carnet_crypto.secret import identity
 from carnet_crypto.secret.content import Edit, Receipt, Retraction, RetractionReason, Seen, Text
 from carnet_crypto.secret.happenings import Equivocation, Fork, Rejected, Shown

@@ -10,7 +10,6 @@ from forging import RawBody, control_entry, message, with_rotation
 from honest_client import HonestClient, Meeting, denied, meet
 from lying_relay import LyingRelay, Posted
 
-from carnet_crypto.chain import AccountKind, DeviceFlag, RosterRole, Scope
 from carnet_crypto.checkpoint import FRESH
 from carnet_crypto.contacts import LoggedEntry, NewDevice, own_surprises
 from carnet_crypto.control import (
@@ -18,9 +17,7 @@ from carnet_crypto.control import (
     Added,
     ControlType,
     HistoryWrap,
-    RemovalReason,
     Remove,
-    Role,
     Rotate,
     SetPolicy,
     Wrap,
@@ -37,6 +34,7 @@ from carnet_crypto.errors import (
     Refused,
     SignatureFailed,
 )
+from carnet_crypto.kinds import AccountKind, DeviceFlag, RemovalReason, Role, RosterRole, Scope
 from carnet_crypto.labels import Label
 from carnet_crypto.secret import conversation, identity
 from carnet_crypto.secret.content import ComplaintAbout, Receipt, Text

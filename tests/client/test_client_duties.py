@@ -23,9 +23,9 @@ from carnet_client import errors, events
 from carnet_client.accounts import Owner
 from carnet_client.errors import RateLimited, Unreachable, Unsafe, UserMistake
 from carnet_client.messenger import Conversation, Messenger
-from carnet_crypto.chain import Scope
 from carnet_crypto.directory import HandleClass
 from carnet_crypto.encoding import from_base64url, to_base64url
+from carnet_crypto.kinds import Scope
 from carnet_crypto.secret import conversation, identity
 from carnet_crypto.secret.content import Complaint
 from carnet_crypto.secret.header import Kind

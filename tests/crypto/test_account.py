@@ -10,8 +10,8 @@ from correspondents import NOW, Person, seeded
 from carnet_crypto import account as accounts
 from carnet_crypto import chain
 from carnet_crypto.account import Account
-from carnet_crypto.chain import AccountKind, DeviceFlag, RosterRole, Scope
 from carnet_crypto.errors import Malformed, Reason, Refused
+from carnet_crypto.kinds import AccountKind, DeviceFlag, RosterRole, Scope
 from carnet_crypto.secret import identity
 
 DAY = 24 * 3600 * 1000

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carnet_crypto import sodium
-from carnet_crypto.control import Added, RemovalReason, Role
+from carnet_crypto.control import Added
 from carnet_crypto.envelope import read_envelope
 from carnet_crypto.errors import OpenFailed, Refused
+from carnet_crypto.kinds import RemovalReason, Role
 from carnet_crypto.secret import conversation
 from carnet_crypto.secret.attachments import CHUNK, FileFacts, Opener, Sealer, sealed_length
 from carnet_crypto.secret.content import Edit, Receipt, Seen, Text

@@ -10,7 +10,7 @@ from correspondents import NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carnet_crypto import chain, control, padding, wire
+from carnet_crypto import chain, control, kinds, padding, wire
 from carnet_crypto.account import Account
 from carnet_crypto.chain import read_entry, unsigned_entry
 from carnet_crypto.checkpoint import read_checkpoint
@@ -62,7 +62,7 @@ DEVICE_WRAPS = st.builds(chain.DeviceWrap, fixed(DeviceId), sealed(chain.SEED_FO
 ENTRIES = st.one_of(
     st.builds(
         chain.Genesis,
-        st.sampled_from(chain.AccountKind),
+        st.sampled_from(kinds.AccountKind),
         fixed(SignPublic),
         fixed(BoxPublic),
         fixed(SignPublic),
@@ -72,7 +72,7 @@ ENTRIES = st.one_of(
         fixed(DeviceId),
         fixed(SignPublic),
         fixed(BoxPublic),
-        st.sampled_from(chain.DeviceFlag),
+        st.sampled_from(kinds.DeviceFlag),
         U64,
         fixed(Signature),
         st.one_of(st.just(b""), sealed(chain.SEED_FOR_DEVICE)),
@@ -80,7 +80,7 @@ ENTRIES = st.one_of(
     st.builds(
         chain.RevokeDevice,
         fixed(DeviceId),
-        st.sampled_from(chain.RevocationReason),
+        st.sampled_from(kinds.RevocationReason),
         U64,
         fixed(Digest),
     ),
@@ -112,26 +112,26 @@ ENTRIES = st.one_of(
     st.builds(
         lambda wrap, scope, start: chain.Delegate(wrap.account, scope, start, start + 1, wrap),
         ACCOUNT_WRAPS,
-        st.sampled_from(chain.Scope),
+        st.sampled_from(kinds.Scope),
         st.integers(0, wire.LARGEST - 1),
     ),
     st.builds(chain.Undelegate, fixed(AccountId)),
     st.builds(
         chain.Roster,
         listed(
-            st.builds(chain.RosterMember, ACCOUNT_WRAPS, st.sampled_from(chain.RosterRole)),
+            st.builds(chain.RosterMember, ACCOUNT_WRAPS, st.sampled_from(kinds.RosterRole)),
             lambda member: member.wrap.account,
         ),
     ),
     st.just(chain.Close()),
 )
 
-ROLES = st.integers(0, 15).map(control.Roles)
+ROLES = st.integers(0, 15).map(kinds.Roles)
 POLICIES = st.builds(
     control.Policy,
     ROLES,
     ROLES,
-    st.sampled_from(control.History),
+    st.sampled_from(kinds.History),
     st.booleans(),
     st.integers(1, 255),
     U32,
@@ -146,7 +146,7 @@ ROTATIONS = st.builds(
     fixed(Digest),
     fixed(Digest),
 )
-ROLE = st.sampled_from(control.Role)
+ROLE = st.sampled_from(kinds.Role)
 CONTROLS = st.one_of(
     st.builds(
         control.Create,
@@ -162,7 +162,7 @@ CONTROLS = st.one_of(
         ).filter(bool),
         ROTATIONS,
     ),
-    st.builds(control.Remove, fixed(AccountId), st.sampled_from(control.RemovalReason), ROTATIONS),
+    st.builds(control.Remove, fixed(AccountId), st.sampled_from(kinds.RemovalReason), ROTATIONS),
     st.builds(control.Rotate, ROTATIONS),
     st.builds(control.SetPolicy, POLICIES),
     st.just(control.CloseThread()),

@@ -21,9 +21,7 @@ from carnet_crypto.control import (
     Leave,
     Place,
     Policy,
-    RemovalReason,
     Remove,
-    Role,
     Rotate,
     Rotation,
     SetPolicy,
@@ -34,6 +32,7 @@ from carnet_crypto.control import (
     unsigned_control,
 )
 from carnet_crypto.errors import Malformed, OpenFailed, Reason, Refused
+from carnet_crypto.kinds import RemovalReason, Role
 from carnet_crypto.labels import Label
 from carnet_crypto.secret.keys import AekKeys, DeviceKeys, Entropy, epoch_commitment
 from carnet_crypto.thread import Thread, known

@@ -8,24 +8,19 @@ from dataclasses import dataclass
 from carnet_crypto import sodium
 from carnet_crypto.account import Account, Device, Generation
 from carnet_crypto.chain import (
-    AccountKind,
     AccountWrap,
     AddDevice,
     AekRotate,
     Body,
     Close,
     Delegate,
-    DeviceFlag,
     DeviceWrap,
     Genesis,
     RecoverySet,
-    RevocationReason,
     RevokeDevice,
     Roster,
     RosterMember,
-    RosterRole,
     RotateRoot,
-    Scope,
     Undelegate,
     change_of_root,
     possession_of_device,
@@ -35,6 +30,7 @@ from carnet_crypto.chain import (
 )
 from carnet_crypto.errors import Malformed, OpenFailed, Reason, Refused
 from carnet_crypto.hashing import derive
+from carnet_crypto.kinds import AccountKind, DeviceFlag, RevocationReason, RosterRole, Scope
 from carnet_crypto.labels import Label
 from carnet_crypto.secret.keys import AekKeys, DeviceKeys, Entropy, RootKey
 from carnet_crypto.values import (
