@@ -14,11 +14,17 @@ from types import MappingProxyType
 from carnet_crypto import sodium
 from carnet_crypto.admission import admit_box_key, admit_sign_key
 from carnet_crypto.chain import (
-    MOST_WRAPS,
-    AccountWrap,
+    ChainEntry,
+    change_of_root,
+    device_id,
+    possession_of_device,
+    read_entry,
+    recovery_signer,
+    root_signer,
+)
+from carnet_crypto.chain_bodies import (
     AddDevice,
     AekRotate,
-    ChainEntry,
     Close,
     Delegate,
     Genesis,
@@ -27,17 +33,12 @@ from carnet_crypto.chain import (
     Roster,
     RotateRoot,
     Undelegate,
-    change_of_root,
-    device_id,
-    possession_of_device,
-    read_entry,
-    recovery_signer,
-    root_signer,
 )
 from carnet_crypto.errors import Malformed, Reason, Refused
 from carnet_crypto.hashing import digest
 from carnet_crypto.kinds import AccountKind, DeviceFlag, RosterRole, Scope
 from carnet_crypto.labels import Label
+from carnet_crypto.seeds import MOST_WRAPS, AccountWrap
 from carnet_crypto.values import (
     AccountId,
     BoxPublic,

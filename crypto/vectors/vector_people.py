@@ -9,7 +9,8 @@ from typing import Any
 
 from carnet_crypto import sodium
 from carnet_crypto.account import Account
-from carnet_crypto.chain import Body, unsigned_entry
+from carnet_crypto.chain import unsigned_entry
+from carnet_crypto.chain_bodies import Body
 from carnet_crypto.control import ControlBody, Place, Policy, unsigned_control
 from carnet_crypto.kinds import (
     AccountKind,

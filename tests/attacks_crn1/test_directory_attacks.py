@@ -10,7 +10,7 @@ from honest_client import HonestClient, denied, meet
 from lying_relay import ISSUER, LyingRelay
 
 from carnet_crypto.account import Account
-from carnet_crypto.chain import EntryType
+from carnet_crypto.chain_bodies import EntryType
 from carnet_crypto.checkpoint import NoteKey, read_checkpoint
 from carnet_crypto.contacts import (
     ChainChanged,

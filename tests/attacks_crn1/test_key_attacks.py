@@ -14,7 +14,8 @@ from nacl import bindings
 from carnet_crypto import sodium
 from carnet_crypto.account import Account, verify_login
 from carnet_crypto.admission import admit_box_key, admit_sign_key
-from carnet_crypto.chain import AddDevice, device_id, possession_of_device, unsigned_entry
+from carnet_crypto.chain import device_id, possession_of_device, unsigned_entry
+from carnet_crypto.chain_bodies import AddDevice
 from carnet_crypto.checkpoint import NoteKey
 from carnet_crypto.errors import (
     Malformed,

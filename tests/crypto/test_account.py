@@ -8,7 +8,7 @@ import pytest
 from correspondents import NOW, Person, seeded
 
 from carnet_crypto import account as accounts
-from carnet_crypto import chain
+from carnet_crypto import seeds
 from carnet_crypto.account import Account
 from carnet_crypto.errors import Malformed, Reason, Refused
 from carnet_crypto.kinds import AccountKind, DeviceFlag, RosterRole, Scope
@@ -102,7 +102,7 @@ def test_a_chain_can_always_be_rotated(monkeypatch: pytest.MonkeyPatch) -> None:
     members = [(other.account, RosterRole.MEMBER)]
     entry = identity.set_roster(team.account, team.root, team.newest, members, NOW, team.entropy)
     assert refusal(team, entry) is Reason.TOO_MANY
-    assert accounts.MOST_WRAPS == 1 and chain.MOST_WRAPS == 512
+    assert accounts.MOST_WRAPS == 1 and seeds.MOST_WRAPS == 512
 
 
 def test_a_long_chain_replays_to_the_same_account() -> None:

@@ -10,7 +10,7 @@ from correspondents import NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carnet_crypto import chain, control, kinds, padding, wire
+from carnet_crypto import chain, chain_bodies, control, kinds, padding, seeds, wire
 from carnet_crypto.account import Account
 from carnet_crypto.chain import read_entry, unsigned_entry
 from carnet_crypto.checkpoint import read_checkpoint
@@ -57,51 +57,51 @@ def listed(item: st.SearchStrategy[Any], key: Any) -> st.SearchStrategy[tuple[An
     return found.map(lambda items: tuple(sorted(items, key=key)))
 
 
-ACCOUNT_WRAPS = st.builds(chain.AccountWrap, fixed(AccountId), U32, sealed(chain.SEED_FOR_ACCOUNT))
-DEVICE_WRAPS = st.builds(chain.DeviceWrap, fixed(DeviceId), sealed(chain.SEED_FOR_DEVICE))
+ACCOUNT_WRAPS = st.builds(seeds.AccountWrap, fixed(AccountId), U32, sealed(seeds.SEED_FOR_ACCOUNT))
+DEVICE_WRAPS = st.builds(seeds.DeviceWrap, fixed(DeviceId), sealed(seeds.SEED_FOR_DEVICE))
 ENTRIES = st.one_of(
     st.builds(
-        chain.Genesis,
+        chain_bodies.Genesis,
         st.sampled_from(kinds.AccountKind),
         fixed(SignPublic),
         fixed(BoxPublic),
         fixed(SignPublic),
     ),
     st.builds(
-        chain.AddDevice,
+        chain_bodies.AddDevice,
         fixed(DeviceId),
         fixed(SignPublic),
         fixed(BoxPublic),
         st.sampled_from(kinds.DeviceFlag),
         U64,
         fixed(Signature),
-        st.one_of(st.just(b""), sealed(chain.SEED_FOR_DEVICE)),
+        st.one_of(st.just(b""), sealed(seeds.SEED_FOR_DEVICE)),
     ),
     st.builds(
-        chain.RevokeDevice,
+        chain_bodies.RevokeDevice,
         fixed(DeviceId),
         st.sampled_from(kinds.RevocationReason),
         U64,
         fixed(Digest),
     ),
     st.builds(
-        chain.AekRotate,
+        chain_bodies.AekRotate,
         U32,
         fixed(BoxPublic),
         fixed(Digest),
-        st.one_of(st.just(b""), sealed(chain.SEED_BEFORE)),
+        st.one_of(st.just(b""), sealed(seeds.SEED_BEFORE)),
         listed(DEVICE_WRAPS, lambda wrap: wrap.device),
         listed(ACCOUNT_WRAPS, lambda wrap: wrap.account),
-        sealed(chain.SEED_FOR_DEVICE),
+        sealed(seeds.SEED_FOR_DEVICE),
     ),
     st.builds(
-        chain.RotateRoot,
+        chain_bodies.RotateRoot,
         fixed(SignPublic),
         fixed(Signature),
         st.one_of(st.just(b""), sealed(64)),
     ),
     st.builds(
-        chain.RecoverySet,
+        chain_bodies.RecoverySet,
         fixed(BoxPublic),
         fixed(SignPublic),
         fixed(Digest),
@@ -110,20 +110,22 @@ ENTRIES = st.one_of(
         sealed(16),
     ),
     st.builds(
-        lambda wrap, scope, start: chain.Delegate(wrap.account, scope, start, start + 1, wrap),
+        lambda wrap, scope, start: chain_bodies.Delegate(
+            wrap.account, scope, start, start + 1, wrap
+        ),
         ACCOUNT_WRAPS,
         st.sampled_from(kinds.Scope),
         st.integers(0, wire.LARGEST - 1),
     ),
-    st.builds(chain.Undelegate, fixed(AccountId)),
+    st.builds(chain_bodies.Undelegate, fixed(AccountId)),
     st.builds(
-        chain.Roster,
+        chain_bodies.Roster,
         listed(
-            st.builds(chain.RosterMember, ACCOUNT_WRAPS, st.sampled_from(kinds.RosterRole)),
+            st.builds(chain_bodies.RosterMember, ACCOUNT_WRAPS, st.sampled_from(kinds.RosterRole)),
             lambda member: member.wrap.account,
         ),
     ),
-    st.just(chain.Close()),
+    st.just(chain_bodies.Close()),
 )
 
 ROLES = st.integers(0, 15).map(kinds.Roles)
@@ -404,7 +406,7 @@ def test_any_text_is_a_checkpoint_or_malformed(text: str) -> None:
 def test_a_stated_length_costs_nothing(count: bytes) -> None:
     """Numbers that promise much are refused before anything is made for them."""
     roster = unsigned_entry(
-        AccountId.zero(), 1, Digest.zero(), NOW, SignerId(bytes(16)), chain.Roster(())
+        AccountId.zero(), 1, Digest.zero(), NOW, SignerId(bytes(16)), chain_bodies.Roster(())
     )
     promised = roster[:-2] + count + bytes(64)
     with pytest.raises(Malformed):

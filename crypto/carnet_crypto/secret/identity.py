@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from carnet_crypto import sodium
 from carnet_crypto.account import Account, Device, Generation
 from carnet_crypto.chain import (
-    AccountWrap,
+    change_of_root,
+    possession_of_device,
+    recovery_signer,
+    signer_of_device,
+    unsigned_entry,
+)
+from carnet_crypto.chain_bodies import (
     AddDevice,
     AekRotate,
     Body,
     Close,
     Delegate,
-    DeviceWrap,
     Genesis,
     RecoverySet,
     RevokeDevice,
@@ -22,17 +27,13 @@ from carnet_crypto.chain import (
     RosterMember,
     RotateRoot,
     Undelegate,
-    change_of_root,
-    possession_of_device,
-    recovery_signer,
-    signer_of_device,
-    unsigned_entry,
 )
 from carnet_crypto.errors import Malformed, OpenFailed, Reason, Refused
 from carnet_crypto.hashing import derive
 from carnet_crypto.kinds import AccountKind, DeviceFlag, RevocationReason, RosterRole, Scope
 from carnet_crypto.labels import Label
 from carnet_crypto.secret.keys import AekKeys, DeviceKeys, Entropy, RootKey
+from carnet_crypto.seeds import AccountWrap, DeviceWrap
 from carnet_crypto.values import (
     AccountId,
     AekSeed,

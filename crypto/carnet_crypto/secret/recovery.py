@@ -19,7 +19,7 @@ from carnet_crypto.account import (
     MOST_PASSES,
     Account,
 )
-from carnet_crypto.chain import RECOVERY_SALT, RecoverySet
+from carnet_crypto.chain_bodies import RECOVERY_SALT, RecoverySet
 from carnet_crypto.errors import Malformed, OpenFailed, ProtocolError, Reason, Refused
 from carnet_crypto.hashing import derive, digest
 from carnet_crypto.labels import Label
