@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from carnet_crypto import sodium
 from carnet_crypto.account import Account
-from carnet_crypto.control import Policy
+from carnet_crypto.control_bodies import Policy
 from carnet_crypto.kinds import AccountKind, DeviceFlag, History, RevocationReason, Role, Roles
 from carnet_crypto.secret import identity
 from carnet_crypto.secret.conversation import Writer, Written, create, open_wrap

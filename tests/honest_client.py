@@ -18,7 +18,8 @@ from lying_relay import LyingRelay, Posted
 
 from carnet_crypto.account import Account
 from carnet_crypto.contacts import ContactEvent, Contacts
-from carnet_crypto.control import Added, Policy, read_control
+from carnet_crypto.control import read_control
+from carnet_crypto.control_bodies import Added, Policy
 from carnet_crypto.errors import OpenFailed, ProtocolError, Reason, Refused
 from carnet_crypto.kinds import RemovalReason, Role
 from carnet_crypto.secret import conversation

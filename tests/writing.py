@@ -12,7 +12,7 @@ from correspondents import Person
 from carnet.people.actor import Actor
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
-from carnet_crypto.control import Policy
+from carnet_crypto.control_bodies import Policy
 from carnet_crypto.encoding import to_base64url
 from carnet_crypto.kinds import History, Role, Roles
 from carnet_crypto.secret.content import Content, Text

@@ -13,9 +13,9 @@ from carnet_client.errors import NotFound, ServerFault
 from carnet_client.following import Lost, Told, follow
 from carnet_client.operations import Operation
 from carnet_crypto.contacts import LoggedEntry
-from carnet_crypto.control import HistoryWrap, WrapFor
 from carnet_crypto.encoding import from_base64url, to_base64url
 from carnet_crypto.errors import ProtocolError
+from carnet_crypto.rotation import HistoryWrap, WrapFor
 from carnet_crypto.values import AccountId, Blind, ThreadId
 
 MOST_PROOFS = 200  # in one call

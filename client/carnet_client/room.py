@@ -26,7 +26,8 @@ from carnet_client.messages import Marks, Message, messages_of
 from carnet_client.refusing import refused
 from carnet_client.relay import RelayedMessage, ThreadInfo, ThreadPage
 from carnet_client.state import OwnAccount, ThreadMemory
-from carnet_crypto.control import Create, read_control, thread_id
+from carnet_crypto.control import read_control, thread_id
+from carnet_crypto.control_bodies import Create
 from carnet_crypto.errors import OpenFailed, ProtocolError, Reason, Refused
 from carnet_crypto.secret import happenings
 from carnet_crypto.secret.conversation import open_wrap

@@ -30,7 +30,7 @@ from carnet_client.relay import AccountInfo, ThreadInfo
 from carnet_client.room import Room
 from carnet_client.state import OwnAccount, Unsent
 from carnet_crypto.account import Account
-from carnet_crypto.control import Added, Policy
+from carnet_crypto.control_bodies import Added, Policy
 from carnet_crypto.encoding import to_base64url
 from carnet_crypto.errors import Malformed, ProtocolError, Reason, Refused
 from carnet_crypto.kinds import History, RemovalReason, Role, Roles

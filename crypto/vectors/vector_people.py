@@ -11,7 +11,8 @@ from carnet_crypto import sodium
 from carnet_crypto.account import Account
 from carnet_crypto.chain import unsigned_entry
 from carnet_crypto.chain_bodies import Body
-from carnet_crypto.control import ControlBody, Place, Policy, unsigned_control
+from carnet_crypto.control import Place, unsigned_control
+from carnet_crypto.control_bodies import ControlBody, Policy
 from carnet_crypto.kinds import (
     AccountKind,
     DeviceFlag,

@@ -14,6 +14,7 @@ from carnet_crypto.checkpoint import Checkpoint, NoteKey, advance, verify_checkp
 from carnet_crypto.contacts import Contacts, Trust
 from carnet_crypto.hashing import digest
 from carnet_crypto.labels import Label
+from carnet_crypto.rotation import Wrap, WrapFor, digest_of_wraps
 from carnet_crypto.safety import account_number, safety_number
 from carnet_crypto.thread import Thread, check_keys, check_wraps
 from carnet_crypto.values import (
@@ -151,11 +152,11 @@ def _control_extend(world: World, given: In) -> In:
 
 def _check_wraps(world: World, given: In) -> In:
     wraps = [
-        control.WrapFor(AccountId(take(each, "account")), control.Wrap(take(each, "wrap")))
+        WrapFor(AccountId(take(each, "account")), Wrap(take(each, "wrap")))
         for each in given["wraps"]
     ]
     check_wraps(world.thread(given["log"]).epoch.rotation, wraps)
-    return {"digest": control.digest_of_wraps(wraps).hex()}
+    return {"digest": digest_of_wraps(wraps).hex()}
 
 
 def _check_keys(world: World, given: In) -> In:

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from lying_relay import Conflict, LyingRelay
 
-from carnet_crypto.control import Leave, read_control
+from carnet_crypto.control import read_control
+from carnet_crypto.control_bodies import Leave
 from carnet_crypto.envelope import read_envelope
 from carnet_crypto.errors import ProtocolError
 from carnet_crypto.kinds import RevocationReason, Role

@@ -12,19 +12,8 @@ from lying_relay import LyingRelay, Posted
 
 from carnet_crypto.checkpoint import FRESH
 from carnet_crypto.contacts import LoggedEntry, NewDevice, own_surprises
-from carnet_crypto.control import (
-    Add,
-    Added,
-    ControlType,
-    HistoryWrap,
-    Remove,
-    Rotate,
-    SetPolicy,
-    Wrap,
-    WrapFor,
-    digest_of_wraps,
-    read_control,
-)
+from carnet_crypto.control import read_control
+from carnet_crypto.control_bodies import Add, Added, ControlType, Remove, Rotate, SetPolicy
 from carnet_crypto.envelope import read_envelope
 from carnet_crypto.errors import (
     Malformed,
@@ -36,6 +25,7 @@ from carnet_crypto.errors import (
 )
 from carnet_crypto.kinds import AccountKind, DeviceFlag, RemovalReason, Role, RosterRole, Scope
 from carnet_crypto.labels import Label
+from carnet_crypto.rotation import HistoryWrap, Wrap, WrapFor, digest_of_wraps
 from carnet_crypto.secret import conversation, identity
 from carnet_crypto.secret.content import ComplaintAbout, Receipt, Text
 from carnet_crypto.secret.conversation import Written, open_wrap

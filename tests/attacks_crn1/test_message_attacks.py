@@ -18,7 +18,8 @@ from nacl import bindings
 
 from carnet_crypto import sodium
 from carnet_crypto.chain import read_entry
-from carnet_crypto.control import ControlType, SetPolicy, read_control
+from carnet_crypto.control import read_control
+from carnet_crypto.control_bodies import ControlType, SetPolicy
 from carnet_crypto.encoding import from_base64url, to_base64url
 from carnet_crypto.envelope import (
     HEADER_BYTES,

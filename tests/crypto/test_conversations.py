@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carnet_crypto import sodium
-from carnet_crypto.control import Added
+from carnet_crypto.control_bodies import Added
 from carnet_crypto.envelope import read_envelope
 from carnet_crypto.errors import OpenFailed, Refused
 from carnet_crypto.kinds import RemovalReason, Role

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from carnet_crypto.chain_bodies import EntryType
-from carnet_crypto.control import ControlType
+from carnet_crypto.control_bodies import ControlType
 from carnet_crypto.errors import Reason
 from carnet_crypto.labels import Label
 

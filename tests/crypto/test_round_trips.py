@@ -10,7 +10,7 @@ from correspondents import NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carnet_crypto import chain, chain_bodies, control, kinds, padding, seeds, wire
+from carnet_crypto import chain, chain_bodies, control, control_bodies, kinds, padding, seeds, wire
 from carnet_crypto.account import Account
 from carnet_crypto.chain import read_entry, unsigned_entry
 from carnet_crypto.checkpoint import read_checkpoint
@@ -18,6 +18,7 @@ from carnet_crypto.control import Place, read_control, unsigned_control
 from carnet_crypto.directory import HandleClass, read_binding, unsigned_binding
 from carnet_crypto.envelope import read_envelope
 from carnet_crypto.errors import Malformed
+from carnet_crypto.rotation import EpochMember, Rotation
 from carnet_crypto.secret import content
 from carnet_crypto.secret.content import Manifest, encode_content, read_content
 from carnet_crypto.secret.header import Header, Kind, read_header, sealed_header
@@ -130,7 +131,7 @@ ENTRIES = st.one_of(
 
 ROLES = st.integers(0, 15).map(kinds.Roles)
 POLICIES = st.builds(
-    control.Policy,
+    control_bodies.Policy,
     ROLES,
     ROLES,
     st.sampled_from(kinds.History),
@@ -139,10 +140,10 @@ POLICIES = st.builds(
     U32,
 )
 ROTATIONS = st.builds(
-    control.Rotation,
+    Rotation,
     U32,
     listed(
-        st.builds(control.EpochMember, fixed(AccountId), U32, fixed(BoxPublic)),
+        st.builds(EpochMember, fixed(AccountId), U32, fixed(BoxPublic)),
         lambda member: member.account,
     ),
     fixed(Digest),
@@ -151,25 +152,27 @@ ROTATIONS = st.builds(
 ROLE = st.sampled_from(kinds.Role)
 CONTROLS = st.one_of(
     st.builds(
-        control.Create,
+        control_bodies.Create,
         sealed(16),
         POLICIES,
-        listed(st.builds(control.Joined, fixed(AccountId), ROLE), lambda each: each.account),
+        listed(st.builds(control_bodies.Joined, fixed(AccountId), ROLE), lambda each: each.account),
         ROTATIONS,
     ),
     st.builds(
-        control.Add,
+        control_bodies.Add,
         listed(
-            st.builds(control.Added, fixed(AccountId), ROLE, U32), lambda each: each.account
+            st.builds(control_bodies.Added, fixed(AccountId), ROLE, U32), lambda each: each.account
         ).filter(bool),
         ROTATIONS,
     ),
-    st.builds(control.Remove, fixed(AccountId), st.sampled_from(kinds.RemovalReason), ROTATIONS),
-    st.builds(control.Rotate, ROTATIONS),
-    st.builds(control.SetPolicy, POLICIES),
-    st.just(control.CloseThread()),
-    st.builds(control.ForkResolve, U32, fixed(Digest)),
-    st.just(control.Leave()),
+    st.builds(
+        control_bodies.Remove, fixed(AccountId), st.sampled_from(kinds.RemovalReason), ROTATIONS
+    ),
+    st.builds(control_bodies.Rotate, ROTATIONS),
+    st.builds(control_bodies.SetPolicy, POLICIES),
+    st.just(control_bodies.CloseThread()),
+    st.builds(control_bodies.ForkResolve, U32, fixed(Digest)),
+    st.just(control_bodies.Leave()),
 )
 
 MANIFESTS = st.builds(

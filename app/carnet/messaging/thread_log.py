@@ -20,7 +20,8 @@ from carnet.messaging.tables import (
     ThreadRole,
 )
 from carnet.store.database import Work
-from carnet_crypto.control import Policy, read_control
+from carnet_crypto.control import read_control
+from carnet_crypto.control_bodies import Policy
 from carnet_crypto.errors import Malformed
 from carnet_crypto.kinds import Role
 from carnet_crypto.thread import Epoch, Member
