@@ -37,7 +37,7 @@ from carnet_client.pairing import Admitting, Joining
 from carnet_client.relay import AccountInfo, Relay, ThreadInfo, Viewer, relayed, thread_of
 from carnet_client.room import Room
 from carnet_client.threads import Threads
-from carnet_crypto.account import Device
+from carnet_crypto.device import Device
 from carnet_crypto.kinds import RevocationReason, Role
 from carnet_crypto.secret.content import (
     Acknowledgement,

@@ -9,9 +9,10 @@ from vector_states import account_state, thread_state
 from vector_world import In, World, shape, take
 
 from carnet_crypto import admission, chain, control, directory, encoding, merkle, padding, sodium
-from carnet_crypto.account import Account, verify_login
+from carnet_crypto.account import Account
 from carnet_crypto.checkpoint import Checkpoint, NoteKey, advance, verify_checkpoint
 from carnet_crypto.contacts import Contacts, Trust
+from carnet_crypto.device import verify_login
 from carnet_crypto.hashing import digest
 from carnet_crypto.labels import Label
 from carnet_crypto.rotation import Wrap, WrapFor, digest_of_wraps

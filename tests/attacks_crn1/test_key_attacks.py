@@ -12,11 +12,12 @@ from honest_client import denied, meet
 from nacl import bindings
 
 from carnet_crypto import sodium
-from carnet_crypto.account import Account, verify_login
+from carnet_crypto.account import Account
 from carnet_crypto.admission import admit_box_key, admit_sign_key
 from carnet_crypto.chain import device_id, possession_of_device, unsigned_entry
 from carnet_crypto.chain_bodies import AddDevice
 from carnet_crypto.checkpoint import NoteKey
+from carnet_crypto.device import verify_login
 from carnet_crypto.errors import (
     Malformed,
     OpenFailed,

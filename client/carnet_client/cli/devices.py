@@ -11,7 +11,7 @@ import segno
 from carnet_client.cli.profile import with_messenger
 from carnet_client.errors import UserMistake
 from carnet_client.messenger import Messenger
-from carnet_crypto.account import Device
+from carnet_crypto.device import Device
 from carnet_crypto.kinds import RevocationReason
 
 

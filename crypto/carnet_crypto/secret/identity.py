@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from carnet_crypto import sodium
-from carnet_crypto.account import Account, Device, Generation
+from carnet_crypto.account import Account
 from carnet_crypto.chain import (
     change_of_root,
     possession_of_device,
@@ -28,7 +28,9 @@ from carnet_crypto.chain_bodies import (
     RotateRoot,
     Undelegate,
 )
+from carnet_crypto.device import Device
 from carnet_crypto.errors import Malformed, OpenFailed, Reason, Refused
+from carnet_crypto.generation import Generation
 from carnet_crypto.hashing import derive
 from carnet_crypto.kinds import AccountKind, DeviceFlag, RevocationReason, RosterRole, Scope
 from carnet_crypto.labels import Label
