@@ -42,14 +42,11 @@ from carnet_crypto.kinds import AccountKind, DeviceFlag, RosterRole
 from carnet_crypto.labels import Label
 from carnet_crypto.mandate import Delegation, Mandate, mandates
 from carnet_crypto.seeds import MOST_WRAPS, AccountWrap
+from carnet_crypto.stretching import check_cost
 from carnet_crypto.values import AccountId, BoxPublic, DeviceId, Digest, Signature, SignPublic
 from carnet_crypto.wire import LARGEST
 
 ROOT_DELAY = 72 * 3600 * 1000  # milliseconds for which a root set by the recovery key alone waits
-LEAST_PASSES = 3  # of Argon2id
-MOST_PASSES = 10
-LEAST_MEMORY_KIB = 64 * 1024
-MOST_MEMORY_KIB = 1024 * 1024  # what a phone can still do
 MOST_DEVICES = MOST_WRAPS  # ever: a chain costs its readers no more than so many can
 MOST_ENTRIES = 10_000  # of a chain: what replaying it may cost has an end
 
@@ -343,9 +340,7 @@ class Account:
             raise Refused(Reason.NOT_AUTHORIZED)
         admit_box_key(body.recovery_box)
         admit_sign_key(body.recovery_sign)
-        is_possible = body.passes <= MOST_PASSES and body.memory_kib <= MOST_MEMORY_KIB
-        if body.passes < LEAST_PASSES or body.memory_kib < LEAST_MEMORY_KIB or not is_possible:
-            raise Refused(Reason.WEAK_PARAMETERS)
+        check_cost(body.passes, body.memory_kib)
         return replace(
             self,
             recovery_box=body.recovery_box,
