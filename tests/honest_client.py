@@ -27,8 +27,8 @@ from carnet_crypto.secret.attachments import FileFacts, Opener, Sealer
 from carnet_crypto.secret.content import Complaint, ComplaintAbout, Content, Manifest, Receipt
 from carnet_crypto.secret.conversation import Writer, Written, open_wrap
 from carnet_crypto.secret.filenames import safe_name
+from carnet_crypto.secret.generations import open_delegated, open_generations
 from carnet_crypto.secret.happenings import ALARMS, Happening, Shown
-from carnet_crypto.secret.identity import open_delegated, open_generations
 from carnet_crypto.secret.keys import AekKeys, DeviceKeys
 from carnet_crypto.secret.messages import seal
 from carnet_crypto.secret.transcript import Behind, Transcript

@@ -31,7 +31,7 @@ from carnet_crypto.control_bodies import Create
 from carnet_crypto.errors import OpenFailed, ProtocolError, Reason, Refused
 from carnet_crypto.secret import happenings
 from carnet_crypto.secret.conversation import open_wrap
-from carnet_crypto.secret.identity import open_generations
+from carnet_crypto.secret.generations import open_generations
 from carnet_crypto.secret.keys import AekKeys
 from carnet_crypto.secret.transcript import Behind, ControlPin, Transcript
 from carnet_crypto.values import AccountId, DeviceId, Digest, MessageId, ThreadId

@@ -15,8 +15,8 @@ from carnet_crypto.secret import recovery
 from carnet_crypto.secret.attachments import CHUNK, MAGIC, Opener, sealed_length
 from carnet_crypto.secret.content import Manifest, read_content
 from carnet_crypto.secret.conversation import check_recipient, open_wrap
+from carnet_crypto.secret.generations import open_delegated, open_generations, open_recovered
 from carnet_crypto.secret.header import Kind, read_header
-from carnet_crypto.secret.identity import open_delegated, open_generations, open_recovered
 from carnet_crypto.secret.keys import (
     AekKeys,
     DeviceKeys,

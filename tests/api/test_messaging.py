@@ -16,6 +16,7 @@ from carnet_crypto.encoding import from_base64url, to_base64url
 from carnet_crypto.kinds import AccountKind, RemovalReason, Role, RosterRole
 from carnet_crypto.secret import conversation, identity
 from carnet_crypto.secret.content import Text
+from carnet_crypto.secret.generations import open_delegated
 from carnet_crypto.secret.happenings import Shown
 from carnet_crypto.secret.messages import seal
 from carnet_crypto.secret.transcript import Transcript
@@ -365,7 +366,7 @@ async def test_somebody_of_a_team_writes_for_it_with_their_own_device(
     written = conversation.create(nurse.writer(), POLICY, members)
     opened = await nurse.open_thread(written)
     assert opened["__typename"] == "OpenThreadSuccess", opened
-    aeks = identity.open_delegated(team.me.account, nurse.me.id, nurse.me.aeks)
+    aeks = open_delegated(team.me.account, nurse.me.id, nurse.me.aeks)
     views = {}
     for reader, id_, keys in ((nurse, team.me.id, aeks), (patient, patient.me.id, None)):
         view = Transcript(id_, author=reader.me.id)

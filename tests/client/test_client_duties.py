@@ -28,6 +28,7 @@ from carnet_crypto.encoding import from_base64url, to_base64url
 from carnet_crypto.kinds import Scope
 from carnet_crypto.secret import conversation, identity
 from carnet_crypto.secret.content import Complaint
+from carnet_crypto.secret.generations import open_generations
 from carnet_crypto.secret.header import Kind
 
 HOUR = timedelta(hours=1)
@@ -109,7 +110,7 @@ async def test_what_a_members_delegate_changes_is_read_with_the_mandate(meeting:
 
     parent, own = patient._core.own(), patient._core.acting(account)
     known, at, entropy = patient._directory.accounts, meeting.now(), patient._core.entropy
-    keys = identity.open_generations(known[account], own.device)
+    keys = open_generations(known[account], own.device)
     assert own.root is not None and parent.root is not None
     given = identity.delegate(
         known[account],
@@ -133,7 +134,7 @@ async def test_what_a_members_delegate_changes_is_read_with_the_mandate(meeting:
     assert theirs._room.view.thread.epoch.number == 2
     await theirs.send("How is the child?")
 
-    keys = identity.open_generations(known[parent.id], parent.device)
+    keys = open_generations(known[parent.id], parent.device)
     renewed, _ = identity.rotate_aek(known[parent.id], parent.root, keys[1], {}, at, entropy)
     await patient._core.relay.append(parent.id, [renewed])
     await mine.send("Better")

@@ -53,10 +53,8 @@ def test_parameters_that_no_client_would_stretch_by_are_refused() -> None:
 @pytest.mark.parametrize("size", [0, 150, 152])
 def test_a_wrap_of_another_length_is_malformed(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     person = Person.enrol(seeded(2))
-    right = identity._seal_seed
-    monkeypatch.setattr(
-        identity, "_seal_seed", lambda *given: right(*given).ljust(152, b"x")[:size]
-    )
+    right = identity.seal_seed
+    monkeypatch.setattr(identity, "seal_seed", lambda *given: right(*given).ljust(152, b"x")[:size])
     entry, _ = identity.rotate_aek(
         person.account, person.root, person.newest, {}, NOW, person.entropy
     )

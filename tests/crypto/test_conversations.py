@@ -15,8 +15,8 @@ from carnet_crypto.kinds import RemovalReason, Role
 from carnet_crypto.secret import conversation
 from carnet_crypto.secret.attachments import CHUNK, FileFacts, Opener, Sealer, sealed_length
 from carnet_crypto.secret.content import Edit, Receipt, Seen, Text
+from carnet_crypto.secret.generations import open_generations, open_recovered
 from carnet_crypto.secret.happenings import Edited, Erased, Read, Rejected, Shown
-from carnet_crypto.secret.identity import open_generations, open_recovered
 from carnet_crypto.secret.messages import seal
 from carnet_crypto.secret.recovery import RecoveryCode, open_backup
 from carnet_crypto.secret.transcript import Transcript
