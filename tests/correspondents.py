@@ -142,7 +142,7 @@ def open_thread(
 
 def take(view: Transcript, person: Person, written: Written, author: Person) -> None:
     """Let a member read an entry with what goes beside it."""
-    thread = view.take_control(written.entry, author.account)
+    thread = view.log.take(written.entry, author.account)
     for wrap in written.wraps:
         if wrap.account == person.id:
             view.secrets[thread.epoch.number] = open_wrap(

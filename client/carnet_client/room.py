@@ -30,10 +30,11 @@ from carnet_crypto.control import read_control, thread_id
 from carnet_crypto.control_bodies import Create
 from carnet_crypto.errors import OpenFailed, ProtocolError, Reason, Refused
 from carnet_crypto.secret import happenings
+from carnet_crypto.secret.control_log import Behind, ControlPin
 from carnet_crypto.secret.conversation import open_wrap
 from carnet_crypto.secret.generations import open_generations
 from carnet_crypto.secret.keys import AekKeys
-from carnet_crypto.secret.transcript import Behind, ControlPin, Transcript
+from carnet_crypto.secret.transcript import Transcript
 from carnet_crypto.values import AccountId, DeviceId, Digest, MessageId, ThreadId
 
 LEAST_OF_ID = 8  # hexadecimal digits
@@ -73,7 +74,7 @@ class Room:
     @property
     def is_read(self) -> bool:
         """Whether it was read in this run."""
-        return self._view is not None and self._view.number >= 0
+        return self._view is not None and self._view.log.number >= 0
 
     @property
     def own(self) -> OwnAccount:
@@ -168,7 +169,7 @@ class Room:
             Unsafe: the log does not hold; nothing after that is believed.
         """
         await self._directory.compare_heard()
-        before = None if self._view is None else (self._view.number, len(self._view.shown))
+        before = None if self._view is None else (self._view.log.number, len(self._view.shown))
         known_marks = len(self.relayed)
         while True:
             page = await self._core.relay.thread(self.info.node_id, self._control, self._messages)
@@ -189,7 +190,7 @@ class Room:
             self._check_seen()
             self._keep_pin()
         is_new = before is None or self._view is None
-        is_new = is_new or before != (self.view.number, len(self.view.shown))
+        is_new = is_new or before != (self.view.log.number, len(self.view.shown))
         return is_new or known_marks != len(self.relayed)
 
     async def read_log(self) -> None:
@@ -214,7 +215,7 @@ class Room:
             await self._take_log(more)
         try:
             if self._view is not None:
-                self._view.check_complete()
+                self._view.log.check_complete()
         except Refused:
             raise self._core.unsafe(RolledBack(self.id)) from None
         return page
@@ -245,13 +246,13 @@ class Room:
 
     def _keep_pin(self) -> None:
         """Remember the newest entry, unless nobody vouches for it: a restart is no reason to."""
-        pin = self.view.pin
-        if pin is not None and not self.view.is_unvouched:
+        pin = self.view.log.pin
+        if pin is not None and not self.view.log.is_unvouched:
             self.memory.control = (pin.number, pin.head)
 
     def trust_last_change(self) -> None:
         """Take the user's word that what a revoked device changed last is right."""
-        self.view.trust_unvouched()
+        self.view.log.trust_unvouched()
         self._keep_pin()
 
     async def _take_entry(self, data: bytes, page: ThreadPage) -> None:
@@ -261,7 +262,7 @@ class Room:
         if self._view is None:
             self._begin(entry.body, page)
         view = self.view
-        if entry.number <= view.number:
+        if entry.number <= view.log.number:
             return
         author = await self._directory.account(entry.author, entry.chain_number)
         members = () if entry.rotation is None else entry.rotation.members
@@ -273,7 +274,7 @@ class Room:
         ]
         if missing:
             await self._directory.look(missing)
-        view.take_control(data, author, is_history=True, accounts=self._directory.accounts)
+        view.log.take(data, author, is_history=True, accounts=self._directory.accounts)
         if entry.rotation is not None:
             self._begun_in[entry.rotation.epoch] = entry.digest
         await self._directory.check_gossip(entry.checkpoint_size, entry.checkpoint_root)

@@ -74,7 +74,7 @@ async def test_a_doctor_writes_and_the_patient_answers(
     read = (await patient.ask(READ, id=id_))["node"]
     late = Transcript(patient.me.id)
     entry = from_base64url(read["controlEntries"]["edges"][0]["node"]["entry"])
-    thread = late.take_control(entry, doctor.me.account)
+    thread = late.log.take(entry, doctor.me.account)
     (wrap,) = read["wraps"]
     late.secrets[1] = conversation.open_wrap(
         from_base64url(wrap["wrap"]), thread, 1, patient.me.id, patient.me.aeks
@@ -370,7 +370,7 @@ async def test_somebody_of_a_team_writes_for_it_with_their_own_device(
     views = {}
     for reader, id_, keys in ((nurse, team.me.id, aeks), (patient, patient.me.id, None)):
         view = Transcript(id_, author=reader.me.id)
-        thread = view.take_control(written.entry, nurse.me.account, accounts=known)
+        thread = view.log.take(written.entry, nurse.me.account, accounts=known)
         (wrap,) = [w.wrap for w in written.wraps if w.account == id_]
         view.secrets[1] = conversation.open_wrap(wrap, thread, 1, id_, keys or patient.me.aeks)
         views[reader] = view

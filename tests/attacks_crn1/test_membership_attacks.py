@@ -375,7 +375,7 @@ def test_t10_wrap_transplant() -> None:
         ]
         again = met.patient.restarted()
         again.look()
-        again.room(met.thread).view._pin = None
+        again.room(met.thread).view.log._pin = None
         again.read(met.thread)
         assert 2 not in again.room(met.thread).view.secrets
 
@@ -573,7 +573,7 @@ def test_t15_backdated_entry_by_revoked_is_not_built_upon() -> None:
     late.look()
     late.read_control(met.thread)
     room = late.room(met.thread)
-    assert room.view.is_unvouched
+    assert room.view.log.is_unvouched
     for act in (
         lambda: late.seal(met.thread, Text("words")),
         lambda: late.rotate(met.thread),
@@ -582,14 +582,14 @@ def test_t15_backdated_entry_by_revoked_is_not_built_upon() -> None:
         with denied(late, Reason.REVOKED_DEVICE):
             act()
     # People were asked, and it was the doctor after all; or somebody who was there goes on with it.
-    room.view.trust_unvouched()
+    room.view.log.trust_unvouched()
     met.relay.is_lawless = True
     late.rotate(met.thread)
-    assert not room.view.is_unvouched
+    assert not room.view.log.is_unvouched
     again = HonestClient(met.relay, met.patient.person)
     again.look()
     again.read_control(met.thread)
-    assert not again.room(met.thread).view.is_unvouched
+    assert not again.room(met.thread).view.log.is_unvouched
 
 
 def test_t16_revocation_withheld() -> None:

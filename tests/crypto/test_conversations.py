@@ -91,7 +91,7 @@ def test_a_new_member_reads_what_was_written_before() -> None:
         doctor.writer(), mine.thread, known, [Added(nurse.id, Role.MEMBER, 1)], mine.secrets
     )
     late = Transcript(nurse.id)
-    late.take_control(created.entry, doctor.account, is_history=True)
+    late.log.take(created.entry, doctor.account, is_history=True)
     take(late, nurse, added, doctor)
     assert sorted(late.secrets) == [1, 2]
     told = late.take_message(1, envelope, known)

@@ -8,11 +8,10 @@ had seen (a graph that orders them), and the control log its author believed in.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from carnet_crypto.account import Account
-from carnet_crypto.control import read_control
 from carnet_crypto.envelope import Envelope, read_envelope
 from carnet_crypto.errors import Malformed, OpenFailed, Reason, Refused
 from carnet_crypto.secret.content import (
@@ -26,6 +25,7 @@ from carnet_crypto.secret.content import (
     System,
     Text,
 )
+from carnet_crypto.secret.control_log import Behind, ControlLog, ControlPin
 from carnet_crypto.secret.happenings import (
     Acknowledged,
     Complained,
@@ -47,33 +47,13 @@ from carnet_crypto.secret.header import MOST_HEADS, Header, Kind
 from carnet_crypto.secret.messages import Draft, Opened, UnknownAuthor, open_message
 from carnet_crypto.secret.order import DeviceLine, marked, ordered, parents
 from carnet_crypto.secret.standing import check_author, check_device
-from carnet_crypto.thread import Thread, check_keys
+from carnet_crypto.thread import Thread
 from carnet_crypto.values import AccountId, DeviceId, Digest, EpochSecret, MessageId
 
 MOST_WAITING = 100  # of an account: edits and the like whose message has not come, kept at most
 HEARTBEAT = 24 * 3600 * 1000  # milliseconds after which what was read is answered, by a receipt
 _MAY_CHANGE = (Reason.UNKNOWN_MEMBER, Reason.NOT_AUTHORIZED)  # by what chains say
 _WORDS = (Kind.TEXT, Kind.ATTACHMENTS)
-
-
-class Behind(Exception):
-    """A message names an entry, an epoch or a device that we do not have.
-
-    Read all chains and the log to their ends, and then the message again, as current. ``account``
-    is whose chain is missing, where it is one that may not be known at all.
-    """
-
-    def __init__(self, account: AccountId | None = None) -> None:
-        super().__init__("something has to be read first")
-        self.account = account
-
-
-@dataclass(frozen=True, slots=True)
-class ControlPin:
-    """What is kept of a control log over a restart, so that it never goes back."""
-
-    number: int
-    head: Digest
 
 
 class Transcript:
@@ -84,13 +64,10 @@ class Transcript:
     ) -> None:
         self.own = own
         self.author = own if author is None else author
+        self.log = ControlLog(pin)
         self.is_frozen = False
         self.shown: dict[MessageId, Shown] = {}
         self.secrets: dict[int, EpochSecret] = {}
-        self.is_unvouched = False  # the newest control entry is of a device revoked since
-        self._pin = pin
-        self._states: list[Thread] = []
-        self._by_head: dict[Digest, Thread] = {}
         self._lines: dict[DeviceId, DeviceLine] = {}
         self._wrote: dict[DeviceId, tuple[int, MessageId]] = {}
         self._answered: set[MessageId] = set()
@@ -105,8 +82,6 @@ class Transcript:
         self._retracted: set[MessageId] = set()
         self._epoch_messages: dict[int, int] = {}
 
-    # --- the control log
-
     @property
     def thread(self) -> Thread:
         """The thread as its log says it is now.
@@ -114,78 +89,12 @@ class Transcript:
         Raises:
             Behind: nothing of it has been read.
         """
-        if not self._states:
-            raise Behind
-        return self._states[-1]
-
-    @property
-    def number(self) -> int:
-        """The number of the newest entry that was read; -1 for none."""
-        return len(self._states) - 1
+        return self.log.thread
 
     @property
     def messages_in_epoch(self) -> int:
         """How many messages the newest epoch has, as far as they were seen."""
         return self._epoch_messages.get(self.thread.epoch.number, 0)
-
-    def take_control(
-        self,
-        data: bytes,
-        author: Account,
-        *,
-        is_history: bool = False,
-        accounts: Mapping[AccountId, Account] | None = None,
-    ) -> Thread:
-        """Read the next entry of the log.
-
-        Args:
-            data: the entry.
-            author: the author's account as known now.
-            is_history: it may have been in the log for a while: `Thread.extend`. Then
-                ``is_unvouched`` tells whether somebody has to be asked.
-            accounts: the verified accounts of all members, to check the keys that an epoch was
-                sealed for, and whom the author may write for.
-
-        Raises:
-            ProtocolError: it does not hold. Nothing has changed, and the log ends here for us.
-        """
-        entry = read_control(data)
-        represented = [] if accounts is None else list(accounts.values())
-        if accounts is not None and entry.rotation is not None:
-            check_keys(entry.rotation, accounts)
-        if self._states:
-            state = self.thread.extend(data, author, is_history=is_history, represented=represented)
-        else:
-            state = Thread.begin(data, author, is_history=is_history, represented=represented)
-        pin = self._pin
-        if pin is not None and state.number == pin.number and state.head != pin.head:
-            raise Refused(Reason.SPLIT_VIEW)
-        was_seen = pin is not None and state.number <= pin.number
-        is_revoked = author.devices[entry.device].revoked_in is not None
-        self.is_unvouched = is_revoked and not was_seen
-        self._states.append(state)
-        self._by_head[state.head] = state
-        return state
-
-    def trust_unvouched(self) -> None:
-        """Take the user's word that what a revoked device wrote last is what it should be."""
-        self.is_unvouched = False
-
-    def check_complete(self) -> None:
-        """Check that the log, once read to its end, has not become shorter.
-
-        Raises:
-            Refused: it has (`OUT_OF_ORDER`): an alarm.
-        """
-        if self._pin is not None and self.number < self._pin.number:
-            raise Refused(Reason.OUT_OF_ORDER)
-
-    @property
-    def pin(self) -> ControlPin | None:
-        """What has to be kept over a restart: never less than what was kept before."""
-        if not self._states or (self._pin is not None and self.number < self._pin.number):
-            return self._pin
-        return ControlPin(self.thread.number, self.thread.head)
 
     # --- messages
 
@@ -248,7 +157,7 @@ class Transcript:
             return self._again(known, opened)
         if opened.id in self._withheld:
             return []
-        state = self._by_head.get(header.control_head)
+        state = self.log.at(header.control_head)
         if state is None:
             if not is_current:
                 raise Behind
@@ -270,7 +179,7 @@ class Transcript:
             return [Withheld(number, opened.id, header.device)]
         told = self._show(number, opened, envelope)
         if is_sure and state.head == self.thread.head:
-            self.is_unvouched = False
+            self.log.is_unvouched = False
         least = vouched if vouched is not None else header.checkpoint_size
         told += self._vouch(
             header, min(least, header.checkpoint_size) if is_sure else least, accounts
@@ -292,8 +201,8 @@ class Transcript:
         known = [line.before(header.sequence), header, line.after(header.sequence)]
         steps = [each for each in known if each is not None]
         for earlier, later in pairwise(steps):
-            one, other = self._by_head[earlier.control_head], self._by_head[later.control_head]
-            if one.number > other.number:
+            one = self.log.number_of(earlier.control_head)
+            if one > self.log.number_of(later.control_head):
                 raise Refused(Reason.WRONG_EPOCH)
             if earlier.checkpoint_size > later.checkpoint_size:
                 raise Refused(Reason.SHRUNK_LOG)
@@ -510,7 +419,7 @@ class Transcript:
             raise Refused(Reason.SPLIT_VIEW)
         if self.thread.is_closed:
             raise Refused(Reason.CLOSED)
-        if self.is_unvouched:
+        if self.log.is_unvouched:
             raise Refused(Reason.REVOKED_DEVICE)
         if not self.thread.may_write(self.own):
             raise Refused(Reason.NOT_AUTHORIZED)
