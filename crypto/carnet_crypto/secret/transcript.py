@@ -8,37 +8,20 @@ had seen (a graph that orders them), and the control log its author believed in.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 from carnet_crypto.account import Account
 from carnet_crypto.envelope import Envelope, read_envelope
 from carnet_crypto.errors import Malformed, OpenFailed, Reason, Refused
-from carnet_crypto.secret.content import (
-    Acknowledgement,
-    Attachments,
-    Complaint,
-    Content,
-    Edit,
-    Receipt,
-    Retraction,
-    System,
-    Text,
-)
+from carnet_crypto.secret.content import Attachments, Content, Text
 from carnet_crypto.secret.control_log import Behind, ControlLog, ControlPin
 from carnet_crypto.secret.happenings import (
-    Acknowledged,
-    Complained,
-    Edited,
     Equivocation,
     Erased,
     Fork,
     GapFilled,
     Happening,
-    Read,
     Rejected,
-    Retracted,
-    Said,
     Shown,
     StaleAuthor,
     Withheld,
@@ -46,14 +29,13 @@ from carnet_crypto.secret.happenings import (
 from carnet_crypto.secret.header import MOST_HEADS, Header, Kind
 from carnet_crypto.secret.messages import Draft, Opened, UnknownAuthor, open_message
 from carnet_crypto.secret.order import DeviceLine, marked, ordered, parents
+from carnet_crypto.secret.references import References
 from carnet_crypto.secret.standing import check_author, check_device
 from carnet_crypto.thread import Thread
 from carnet_crypto.values import AccountId, DeviceId, Digest, EpochSecret, MessageId
 
-MOST_WAITING = 100  # of an account: edits and the like whose message has not come, kept at most
 HEARTBEAT = 24 * 3600 * 1000  # milliseconds after which what was read is answered, by a receipt
 _MAY_CHANGE = (Reason.UNKNOWN_MEMBER, Reason.NOT_AUTHORIZED)  # by what chains say
-_WORDS = (Kind.TEXT, Kind.ATTACHMENTS)
 
 
 class Transcript:
@@ -69,17 +51,13 @@ class Transcript:
         self.shown: dict[MessageId, Shown] = {}
         self.secrets: dict[int, EpochSecret] = {}
         self._lines: dict[DeviceId, DeviceLine] = {}
+        self._references = References(self.shown, self._lines)
         self._wrote: dict[DeviceId, tuple[int, MessageId]] = {}
         self._answered: set[MessageId] = set()
         self._unanswered: set[MessageId] = set()
         self._newest_epoch = 0  # that any message shown is of
         self._withheld: dict[MessageId, tuple[int, Opened, Envelope]] = {}
         self._vouched: dict[MessageId, int] = {}  # least checkpoint of who stands upon it
-        self._waiting: dict[MessageId, list[Opened]] = {}
-        self._waits_of: dict[AccountId, int] = {}
-        self._receipts: dict[DeviceId, Opened] = {}  # for what has not come
-        self._edits: dict[MessageId, list[MessageId]] = {}
-        self._retracted: set[MessageId] = set()
         self._epoch_messages: dict[int, int] = {}
 
     @property
@@ -190,7 +168,7 @@ class Transcript:
         """Take a message that was shown before: it changes nothing, unless its body is gone."""
         if known.content is None or opened.content is not None:
             return []
-        self._forget(known.id)
+        self._references.forget(known.id)
         return [Erased(known.id)]
 
     def _check_progress(self, header: Header) -> None:
@@ -247,12 +225,7 @@ class Transcript:
         count = self._epoch_messages.get(envelope.epoch, 0)
         self._epoch_messages[envelope.epoch] = count + 1
         self._place(shown)
-        told.extend(self._apply(opened))
-        for waiting in self._waiting.pop(opened.id, ()):
-            self._waits_of[waiting.header.account] -= 1
-            told.extend(self._apply(waiting))
-        for receipt in list(self._receipts.values()):
-            told.extend(self._apply(receipt))
+        told.extend(self._references.take(opened))
         return told
 
     def _place(self, shown: Shown) -> None:
@@ -299,102 +272,15 @@ class Transcript:
         device = None if owner is None else owner.devices.get(shown.header.device)
         return device is None or device.revoked_in is not None
 
-    # --- what messages say of one another
-
-    def _apply(self, opened: Opened) -> list[Happening]:
-        account, content = opened.header.account, opened.content
-        match content:
-            case Edit(message=target) | Retraction(message=target):
-                return self._change(opened, target, content)
-            case Receipt():
-                return self._read(opened, content)
-            case Acknowledgement(message=target):
-                if target not in self.shown:
-                    return self._wait(target, opened)
-                return [Acknowledged(account, content, opened.id)]
-            case System():
-                return [Said(account, content)]
-            case Complaint():
-                return [Complained(account, content)]
-            case _:
-                return []
-
-    def _change(
-        self, opened: Opened, target: MessageId, content: Edit | Retraction
-    ) -> list[Happening]:
-        changed = self.shown.get(target)
-        if changed is None:
-            return self._wait(target, opened)
-        is_own = changed.header.account == opened.header.account
-        if not is_own or changed.header.kind not in _WORDS:
-            number = self.shown[opened.id].number
-            return [Rejected(number, opened.id, Reason.NOT_AUTHORIZED)]
-        if isinstance(content, Retraction):
-            self._retracted.add(target)
-            self._forget(target)
-            return [Retracted(target, opened.id)]
-        edits = self._edits.setdefault(target, [])
-        edits.append(opened.id)
-        if target in self._retracted:
-            self._forget(opened.id)
-            return []
-        if self._last_edit(target) != opened.id:
-            return []
-        return [Edited(target, content.text, opened.id)]
-
-    def _last_edit(self, target: MessageId) -> MessageId | None:
-        """Return the edit that holds: the last in the order of all, whatever came last."""
-        edits = self._edits.get(target, [])
-        if len(edits) < 2:
-            return edits[0] if edits else None
-        places = {shown.id: place for place, shown in enumerate(ordered(self.shown))}
-        return max(edits, key=lambda id_: places[id_])
-
-    def _forget(self, id_: MessageId) -> None:
-        """Drop the words of a message, and all that they were changed to."""
-        for each in (id_, *self._edits.get(id_, ())):
-            self.shown[each] = replace(self.shown[each], content=None)
+    # --- their words
 
     def text(self, id_: MessageId) -> str | None:
         """Return the words of a message as they stand; None where it has none, or no more."""
-        shown = self.shown.get(id_)
-        if shown is None or not isinstance(shown.content, Text | Attachments):
-            return None
-        edit = self._last_edit(id_)
-        content = shown.content if edit is None else self.shown[edit].content
-        return content.text if isinstance(content, Text | Attachments | Edit) else None
+        return self._references.text(id_)
 
     def expire(self, at: int) -> list[Happening]:
         """Drop the words of what its author wanted gone by this time (milliseconds since 1970)."""
-        over = [
-            shown.id
-            for shown in self.shown.values()
-            if shown.content is not None and 0 < shown.header.expires_at <= at
-        ]
-        for id_ in over:
-            self._forget(id_)
-        return [Erased(id_) for id_ in over]
-
-    def _read(self, opened: Opened, receipt: Receipt) -> list[Happening]:
-        """Take a receipt once all it is for has come; of what was never sent, never."""
-        device = opened.header.device
-        waiting = self._receipts.get(device)
-        for seen in receipt.seen:
-            line = self._lines.get(seen.device)
-            if line is None or seen.sequence > line.newest:
-                if waiting is None or waiting.header.sequence < opened.header.sequence:
-                    self._receipts[device] = opened
-                return []
-        if waiting is not None and waiting.header.sequence <= opened.header.sequence:
-            del self._receipts[device]
-        return [Read(opened.header.account, receipt)] if receipt.seen else []
-
-    def _wait(self, target: MessageId, opened: Opened) -> list[Happening]:
-        count = self._waits_of.get(opened.header.account, 0)
-        if count < MOST_WAITING:
-            self._waits_of[opened.header.account] = count + 1
-            self._waiting.setdefault(target, []).append(opened)
-        return []
+        return self._references.expire(at)
 
     # --- order
 
