@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
+from carnet_client.answers import Viewer
 from carnet_client.core import Core
 from carnet_client.directory import Directory
 from carnet_client.errors import ServerRefusal, StaleChain, UserMistake
 from carnet_client.events import RolledBack
-from carnet_client.relay import Viewer
 from carnet_client.state import OwnAccount, Pending
 from carnet_crypto.account import Account
 from carnet_crypto.errors import Malformed, OpenFailed, ProtocolError

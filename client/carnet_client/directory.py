@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from carnet_client import news
+from carnet_client.answers import AccountInfo, Chain, Leaf
 from carnet_client.core import Core
 from carnet_client.errors import NotFound, RateLimited, ServerRefusal, UserMistake
 from carnet_client.events import (
@@ -20,7 +21,6 @@ from carnet_client.events import (
     StaleCheckpoint,
     UnprovenDirectory,
 )
-from carnet_client.relay import AccountInfo, Chain, Leaf
 from carnet_client.state import Verified
 from carnet_crypto.account import MOST_ENTRIES, Account
 from carnet_crypto.checkpoint import Checkpoint, NoteKey, read_checkpoint

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Self
 
 from carnet_client.accounts import Accounts, Enrolment, Owner
+from carnet_client.answers import AccountInfo, ThreadInfo, Viewer, relayed, thread_of
 from carnet_client.attachments import Attachments, Progress, no_progress
 from carnet_client.connection import Connection
 from carnet_client.core import Core, now_ms
@@ -34,7 +35,7 @@ from carnet_client.following import Lost, Told
 from carnet_client.keystore import KeyStore
 from carnet_client.messages import Message
 from carnet_client.pairing import Admitting, Joining
-from carnet_client.relay import AccountInfo, Relay, ThreadInfo, Viewer, relayed, thread_of
+from carnet_client.relay import Relay
 from carnet_client.room import Room
 from carnet_client.threads import Threads
 from carnet_crypto.device import Device

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from carnet_client import news
+from carnet_client.answers import RelayedMessage, ThreadInfo, ThreadPage
 from carnet_client.core import Core
 from carnet_client.directory import Directory
 from carnet_client.errors import NotReadable, ServerRefusal, UserMistake
@@ -24,7 +25,6 @@ from carnet_client.events import (
 )
 from carnet_client.messages import Marks, Message, messages_of
 from carnet_client.refusing import refused
-from carnet_client.relay import RelayedMessage, ThreadInfo, ThreadPage
 from carnet_client.state import OwnAccount, ThreadMemory
 from carnet_crypto.control import read_control, thread_id
 from carnet_crypto.control_bodies import Create
