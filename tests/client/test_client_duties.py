@@ -21,8 +21,9 @@ from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet_client import errors, events
 from carnet_client.accounts import Owner
+from carnet_client.conversation import Conversation
 from carnet_client.errors import RateLimited, Unreachable, Unsafe, UserMistake
-from carnet_client.messenger import Conversation, Messenger
+from carnet_client.messenger import Messenger
 from carnet_crypto.directory import HandleClass
 from carnet_crypto.encoding import from_base64url, to_base64url
 from carnet_crypto.kinds import Scope
@@ -380,7 +381,7 @@ async def test_what_a_revoked_device_changed_last_waits_for_somebodys_word(meeti
 async def test_every_refusal_of_a_message_is_said_in_a_line_and_leaves_nothing(
     meeting: Talk,
 ) -> None:
-    line, _patient, theirs, mine = await lied_to(meeting)
+    line, patient, theirs, mine = await lied_to(meeting)
     for kind in ("QuotaExceeded", "ThreadClosed", "AccessDenied", "NotFound", "Conflict"):
         line.instead["SendMessage"] = lambda _, kind=kind: refusal("sendMessage", kind)
         with pytest.raises(getattr(errors, kind)) as refused:
@@ -389,8 +390,8 @@ async def test_every_refusal_of_a_message_is_said_in_a_line_and_leaves_nothing(
         assert mine._room.memory.unsent is None
     line.instead["OpenThread"] = lambda _: refusal("openThread", "NotAllowedToOpen")
     with pytest.raises(errors.NotAllowedToOpen):
-        await mine._messenger.open_thread(
-            [each for each in await mine._messenger.people() if each.id != mine.account]
+        await patient.open_thread(
+            [each for each in await patient.people() if each.id != mine.account]
         )
     line.instead = {}
     assert await mine.send("words") == 1
