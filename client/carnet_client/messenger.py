@@ -16,22 +16,20 @@ what would betray somebody is not done, and raises `Unsafe`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Self
 
 from carnet_client.accounts import Accounts, Enrolment, Owner
-from carnet_client.answers import AccountInfo, ThreadInfo, Viewer, relayed, thread_of
+from carnet_client.answers import AccountInfo, ThreadInfo, Viewer
 from carnet_client.attachments import Attachments
 from carnet_client.connection import Connection
 from carnet_client.conversation import Conversation
 from carnet_client.core import Core, now_ms
 from carnet_client.directory import Directory
-from carnet_client.errors import ClientError, NotFound, NotReadable, Unreachable, UserMistake
-from carnet_client.events import Alarm, Connected, Disconnected, Event
-from carnet_client.following import Lost, Told
+from carnet_client.errors import UserMistake
+from carnet_client.events import Alarm, Event
+from carnet_client.inbox import Inbox
 from carnet_client.keystore import KeyStore
 from carnet_client.pairing import Admitting, Joining
 from carnet_client.relay import Relay
@@ -39,8 +37,6 @@ from carnet_client.threads import Threads
 from carnet_crypto.device import Device
 from carnet_crypto.kinds import RevocationReason
 from carnet_crypto.values import AccountId, DeviceId, ThreadId
-
-BEAT = 3600.0  # seconds between two looks at what has long not been answered
 
 
 class Messenger:
@@ -65,6 +61,7 @@ class Messenger:
         self.accounts = Accounts(self._core, self._directory)
         self._threads = Threads(self._core, self._directory, self.accounts)
         self._files = Attachments(self._core)
+        self._inbox = Inbox(self._core, self._directory, self._threads)
 
     async def __aenter__(self) -> Self:
         await self._connection.__aenter__()
@@ -321,82 +318,10 @@ class Messenger:
 
         Whoever follows does so by itself; other programs that run for days call it each hour.
         """
-        async with self._core.lock:
-            await self._threads.beat()
+        await self._inbox.beat()
 
     # --- following
 
-    async def follow(self) -> AsyncGenerator[Event, None]:
-        """Yield what happens, for as long as somebody asks.
-
-        A server's event is a hint: the thread is read on by its own cursor, and verified, before
-        anything is told. After each reconnect everything that was open is read again.
-        """
-        queue: asyncio.Queue[Event] = asyncio.Queue()
-        self._core.listeners.add(queue)
-        task = asyncio.create_task(self._pump(queue))
-        beating = asyncio.create_task(self._beat_on())
-        try:
-            while True:
-                getting = asyncio.ensure_future(queue.get())
-                done, _ = await asyncio.wait({getting, task}, return_when=asyncio.FIRST_COMPLETED)
-                if getting in done:
-                    yield getting.result()
-                    continue
-                getting.cancel()
-                task.result()
-                return
-        finally:
-            self._core.listeners.discard(queue)
-            for each in (task, beating):
-                each.cancel()
-                with suppress(asyncio.CancelledError, ClientError):
-                    await each
-
-    async def _beat_on(self) -> None:
-        while True:
-            await asyncio.sleep(BEAT)
-            await self.beat()
-
-    async def _pump(self, queue: asyncio.Queue[Event]) -> None:
-        async with aclosing(self._core.relay.follow()) as told:
-            async for each in told:
-                if isinstance(each, Lost):
-                    queue.put_nowait(Disconnected())
-                    continue
-                with suppress(Unreachable):
-                    await self._take(each, queue)
-
-    async def _take(self, told: Told, queue: asyncio.Queue[Event]) -> None:
-        kind = told.shape.get("__typename")
-        if kind == "CaughtUp":
-            await self._read_again()
-            await self.beat()
-            queue.put_nowait(Connected())
-        elif kind in ("MessageReceived", "MessageErased", "ThreadLogGrown"):
-            id_, _ = thread_of(told.shape)
-            async with self._core.lock:
-                await self._hint(id_, told if kind == "MessageErased" else None)
-                await self._core.save()
-
-    async def _hint(self, id_: ThreadId, erased: Told | None) -> None:
-        try:
-            room = await self._threads.room(id_)
-            await room.read()
-            if erased is not None:
-                await room.take(relayed(erased.shape["message"]))
-        except (NotReadable, NotFound):
-            return  # of an account that this device does not act as
-        except ClientError:
-            pass  # its alarm was told
-        room.changed()
-
-    async def _read_again(self) -> None:
-        async with self._core.lock:
-            with suppress(ClientError):  # its alarm was told
-                await self._directory.look([])  # our own devices, whatever is open
-            for room in self._threads.open_rooms:
-                with suppress(ClientError):
-                    if await room.read():
-                        room.changed()
-            await self._core.save()
+    def follow(self) -> AsyncGenerator[Event, None]:
+        """Yield what happens, for as long as somebody asks; see `Inbox.follow`."""
+        return self._inbox.follow()
