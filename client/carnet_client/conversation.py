@@ -146,12 +146,12 @@ class Conversation:
 
     async def complain(self) -> None:
         """Tell the members of keys that we did not get, under one that all get."""
-        if self._room.bad_wraps and not self._room.has_newest_key:
+        if self._room.wraps.bad and not self._room.has_newest_key:
             async with self._core.lock:
                 await self._threads.rotate(self._room)
-        for digest in self._room.bad_wraps:
+        for digest in self._room.wraps.bad:
             await self._send(Complaint(ComplaintAbout.WRAP, digest))
-            self._room.complained(digest)
+            self._room.wraps.complained(digest)
 
     async def _send(self, content: Content, expires_at: int = 0, blobs: Sequence[str] = ()) -> int:
         async with self._core.lock:

@@ -17,7 +17,6 @@ from carnet_client.events import (
     Alarm,
     ForgedMessage,
     Gap,
-    MissingKey,
     RolledBack,
     SplitView,
     ThreadChanged,
@@ -26,16 +25,14 @@ from carnet_client.events import (
 from carnet_client.messages import Marks, Message, messages_of
 from carnet_client.refusing import refused
 from carnet_client.state import OwnAccount, ThreadMemory
+from carnet_client.wraps import Wraps
 from carnet_crypto.control import read_control, thread_id
 from carnet_crypto.control_bodies import Create
-from carnet_crypto.errors import OpenFailed, ProtocolError, Reason, Refused
+from carnet_crypto.errors import ProtocolError, Reason, Refused
 from carnet_crypto.secret import happenings
 from carnet_crypto.secret.control_log import Behind, ControlPin
-from carnet_crypto.secret.conversation import open_wrap
-from carnet_crypto.secret.generations import open_generations
-from carnet_crypto.secret.keys import AekKeys
 from carnet_crypto.secret.transcript import Transcript
-from carnet_crypto.values import AccountId, DeviceId, Digest, MessageId, ThreadId
+from carnet_crypto.values import AccountId, DeviceId, MessageId, ThreadId
 
 LEAST_OF_ID = 8  # hexadecimal digits
 
@@ -48,13 +45,11 @@ class Room:
         self.id: ThreadId = info.id
         self.info = info
         self.marks = Marks()
+        self.wraps = Wraps(core, directory, info.id)
         self.relayed: dict[int, RelayedMessage] = {}
         self._view: Transcript | None = None
         self._control: str | None = None  # cursors of the relay
         self._messages: str | None = None
-        self._noted: set[Digest] = set()  # entries that gave us no key
-        self._bad_wraps: set[Digest] = set()  # and of which nobody was told
-        self._begun_in: dict[int, Digest] = {}  # entries, by the epoch that they began
         self._was_compared = False
         self._log_ended: Alarm | None = None  # an entry did not hold: none after it is believed
 
@@ -90,15 +85,6 @@ class Room:
     def members(self) -> Sequence[AccountId]:
         """Who is in it, as the log says."""
         return sorted(self.view.thread.members)
-
-    @property
-    def bad_wraps(self) -> list[Digest]:
-        """Entries that gave us no key that opens, and that nobody was told of."""
-        return sorted(self._bad_wraps)
-
-    def complained(self, entry: Digest) -> None:
-        """Take note that the members were told of such an entry."""
-        self._bad_wraps.discard(entry)
 
     @property
     def has_newest_key(self) -> bool:
@@ -241,7 +227,7 @@ class Room:
                 self._core.tell(alarm)
         self._control = page.control_cursor
         if self._view is not None:
-            await self._open_wraps(page)
+            await self.wraps.open(self._view, page.wraps)
             self._keep_pin()
 
     def _keep_pin(self) -> None:
@@ -276,7 +262,7 @@ class Room:
             await self._directory.look(missing)
         view.log.take(data, author, is_history=True, accounts=self._directory.accounts)
         if entry.rotation is not None:
-            self._begun_in[entry.rotation.epoch] = entry.digest
+            self.wraps.begun(entry.rotation.epoch, entry.digest)
         await self._directory.check_gossip(entry.checkpoint_size, entry.checkpoint_root)
 
     def _begin(self, body: object, page: ThreadPage) -> None:
@@ -299,45 +285,6 @@ class Room:
         memory.device = device
         if memory.written[0]:
             self._view.wrote(device, *memory.written)
-
-    async def keys(self) -> dict[int, AekKeys]:
-        """Return the encryption keys of the account that we are here."""
-        own = self.own
-        account = await self._directory.account(own.id)
-        try:
-            return open_generations(account, own.device)
-        except ProtocolError:
-            return {}
-
-    async def _open_wraps(self, page: ThreadPage) -> None:
-        view, keys = self.view, None
-        for account, epoch, wrap in page.wraps:
-            is_known = epoch in view.secrets or not 1 <= epoch <= len(view.thread.epochs)
-            if account != view.own or is_known:
-                continue
-            keys = await self._keys_for(keys)
-            try:
-                view.secrets[epoch] = open_wrap(wrap, view.thread, epoch, view.own, keys)
-            except OpenFailed:
-                self._note_bad(epoch)
-        member = view.thread.members.get(view.own)
-        newest = view.thread.epoch.number
-        if member is not None and newest not in view.secrets:
-            self._note_bad(newest)
-
-    async def _keys_for(self, keys: dict[int, AekKeys] | None) -> dict[int, AekKeys]:
-        if keys is not None:
-            return keys
-        await self._directory.look([self.view.own])
-        return await self.keys()
-
-    def _note_bad(self, epoch: int) -> None:
-        """Tell that an epoch's author gave us no key, once."""
-        entry = self._begun_in[epoch]
-        if entry not in self._noted:
-            self._noted.add(entry)
-            self._bad_wraps.add(entry)
-            self._core.tell(MissingKey(self.id, entry))
 
     # --- messages
 
