@@ -23,7 +23,7 @@ from nacl import bindings
 from carnet_client.hashing import ThreadedHasher
 from carnet_crypto.secret.attachments import CHUNK, FileFacts, Opener, Sealer
 from carnet_crypto.secret.content import Text
-from carnet_crypto.secret.identity import open_generations
+from carnet_crypto.secret.generations import open_generations
 from carnet_crypto.secret.messages import open_message, seal
 from carnet_crypto.values import DeviceId
 

@@ -29,8 +29,8 @@ from carnet.people.actor import Assurance, Professional
 from carnet.people.sessions import open_session
 from carnet.people.tables import Account
 from carnet.store.database import Database
-from carnet_crypto.control import Role
 from carnet_crypto.encoding import to_base64url
+from carnet_crypto.kinds import Role
 from carnet_crypto.secret import conversation
 from carnet_crypto.secret.content import Text
 from carnet_crypto.secret.messages import Draft, seal

@@ -12,8 +12,9 @@ from writing import POLICY, Correspondent
 from carnet.people.actor import Patient, Professional
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
-from carnet_crypto.control import Policy, Role
+from carnet_crypto.control_bodies import Policy
 from carnet_crypto.encoding import to_base64url
+from carnet_crypto.kinds import Role
 from carnet_crypto.secret.transcript import Transcript
 from carnet_graphql.messaging_threads import Thread
 from carnet_graphql.node import read_id

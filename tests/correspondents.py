@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from carnet_crypto import sodium
 from carnet_crypto.account import Account
-from carnet_crypto.chain import AccountKind, DeviceFlag, RevocationReason
-from carnet_crypto.control import History, Policy, Role, Roles
+from carnet_crypto.control_bodies import Policy
+from carnet_crypto.kinds import AccountKind, DeviceFlag, History, RevocationReason, Role, Roles
 from carnet_crypto.secret import identity
 from carnet_crypto.secret.conversation import Writer, Written, create, open_wrap
 from carnet_crypto.secret.keys import AekKeys, DeviceKeys, RootKey
@@ -142,7 +142,7 @@ def open_thread(
 
 def take(view: Transcript, person: Person, written: Written, author: Person) -> None:
     """Let a member read an entry with what goes beside it."""
-    thread = view.take_control(written.entry, author.account)
+    thread = view.log.take(written.entry, author.account)
     for wrap in written.wraps:
         if wrap.account == person.id:
             view.secrets[thread.epoch.number] = open_wrap(

@@ -9,9 +9,11 @@ from typing import Any
 from honest_client import HonestClient
 
 from carnet_crypto import sodium
-from carnet_crypto.control import ControlBody, ControlType, Place, Rotation, unsigned_control
+from carnet_crypto.control import Place, unsigned_control
+from carnet_crypto.control_bodies import ControlBody, ControlType
 from carnet_crypto.envelope import prefix, read_envelope
 from carnet_crypto.labels import Label
+from carnet_crypto.rotation import Rotation
 from carnet_crypto.secret.content import Content
 from carnet_crypto.secret.header import read_header
 from carnet_crypto.secret.keys import body_key, message_keys

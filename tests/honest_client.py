@@ -18,18 +18,21 @@ from lying_relay import LyingRelay, Posted
 
 from carnet_crypto.account import Account
 from carnet_crypto.contacts import ContactEvent, Contacts
-from carnet_crypto.control import Added, Policy, RemovalReason, Role, read_control
+from carnet_crypto.control import read_control
+from carnet_crypto.control_bodies import Added, Policy
 from carnet_crypto.errors import OpenFailed, ProtocolError, Reason, Refused
+from carnet_crypto.kinds import RemovalReason, Role
 from carnet_crypto.secret import conversation
 from carnet_crypto.secret.attachments import FileFacts, Opener, Sealer
 from carnet_crypto.secret.content import Complaint, ComplaintAbout, Content, Manifest, Receipt
+from carnet_crypto.secret.control_log import Behind
 from carnet_crypto.secret.conversation import Writer, Written, open_wrap
 from carnet_crypto.secret.filenames import safe_name
+from carnet_crypto.secret.generations import open_delegated, open_generations
 from carnet_crypto.secret.happenings import ALARMS, Happening, Shown
-from carnet_crypto.secret.identity import open_delegated, open_generations
 from carnet_crypto.secret.keys import AekKeys, DeviceKeys
 from carnet_crypto.secret.messages import seal
-from carnet_crypto.secret.transcript import Behind, Transcript
+from carnet_crypto.secret.transcript import Transcript
 from carnet_crypto.values import AccountId, Digest, ThreadId
 
 
@@ -166,10 +169,10 @@ class HonestClient:
 
     def read_control(self, id_: ThreadId) -> None:
         room = self.room(id_)
-        after = room.view.number
+        after = room.view.log.number
         for posted in self.relay.control(self, id_, after):
             self.take_control(room, posted)
-        room.view.check_complete()
+        room.view.log.check_complete()
 
     def take_control(self, room: Room, posted: Posted) -> None:
         entry = read_control(posted.entry)
@@ -179,7 +182,7 @@ class HonestClient:
             known = self.contacts.accounts.get(member.account)
             if known is None or len(known.generations) < member.generation:
                 self.look(member.account)
-        thread = room.view.take_control(
+        thread = room.view.log.take(
             posted.entry, author, is_history=True, accounts=self.contacts.accounts
         )
         wraps = [(thread.epoch.number, wrap) for wrap in posted.wraps if entry.rotation is not None]
@@ -348,7 +351,7 @@ class HonestClient:
             self.contacts.trust, self.contacts.checkpoint, self.contacts.pins, self.contacts.labels
         )
         for id_, room in self.rooms.items():
-            view = Transcript(self.own, room.view.pin, author=self.person.id)
+            view = Transcript(self.own, room.view.log.pin, author=self.person.id)
             for wrote in room.view.written:
                 view.wrote(*wrote)
             again.rooms[id_] = Room(view)
@@ -363,12 +366,12 @@ class HonestClient:
             {id_: account.head for id_, account in self.contacts.accounts.items()},
             {
                 id_: (
-                    room.view.number,
-                    room.view.number >= 0 and room.view.pin,
+                    room.view.log.number,
+                    room.view.log.number >= 0 and room.view.log.pin,
                     dict(room.view.shown),
                     dict(room.view.secrets),
                     room.view.is_frozen,
-                    room.view.is_unvouched,
+                    room.view.log.is_unvouched,
                 )
                 for id_, room in self.rooms.items()
             },

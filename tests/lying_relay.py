@@ -25,11 +25,12 @@ from carnet_crypto.checkpoint import (
     signed_note,
 )
 from carnet_crypto.contacts import LoggedEntry, Trust
-from carnet_crypto.control import ControlEntry, HistoryWrap, WrapFor, read_control, thread_id
+from carnet_crypto.control import ControlEntry, read_control, thread_id
 from carnet_crypto.directory import HandleClass, binding_leaf, chain_leaf, unsigned_binding
 from carnet_crypto.envelope import read_envelope
 from carnet_crypto.errors import ProtocolError
 from carnet_crypto.labels import Label
+from carnet_crypto.rotation import HistoryWrap, WrapFor
 from carnet_crypto.secret.conversation import Written
 from carnet_crypto.sodium import SigningKey
 from carnet_crypto.thread import Thread, check_keys, check_wraps

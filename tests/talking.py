@@ -19,9 +19,10 @@ from carnet.settings import Settings
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet_client.connection import Connection
+from carnet_client.conversation import Conversation
 from carnet_client.events import Event
 from carnet_client.keystore import KeyStore
-from carnet_client.messenger import Conversation, Messenger
+from carnet_client.messenger import Messenger
 from carnet_client.state import ClientState
 from carnet_client.vault import Passphrase, Unlocker
 from carnet_crypto.values import Key

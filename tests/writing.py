@@ -12,8 +12,9 @@ from correspondents import Person
 from carnet.people.actor import Actor
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
-from carnet_crypto.control import History, Policy, Role, Roles
+from carnet_crypto.control_bodies import Policy
 from carnet_crypto.encoding import to_base64url
+from carnet_crypto.kinds import History, Role, Roles
 from carnet_crypto.secret.content import Content, Text
 from carnet_crypto.secret.conversation import Written, create
 from carnet_crypto.secret.messages import seal

@@ -12,16 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
+from carnet_client.answers import Viewer
 from carnet_client.core import Core
 from carnet_client.directory import Directory
 from carnet_client.errors import ServerRefusal, StaleChain, UserMistake
 from carnet_client.events import RolledBack
-from carnet_client.relay import Viewer
 from carnet_client.state import OwnAccount, Pending
 from carnet_crypto.account import Account
-from carnet_crypto.chain import AccountKind, DeviceFlag, RevocationReason
 from carnet_crypto.errors import Malformed, OpenFailed, ProtocolError
+from carnet_crypto.kinds import AccountKind, DeviceFlag, RevocationReason
 from carnet_crypto.secret import identity
+from carnet_crypto.secret.generations import open_generations, open_recovered
 from carnet_crypto.secret.keys import AekKeys, DeviceKeys, RootKey
 from carnet_crypto.secret.pairing import OldDevice
 from carnet_crypto.secret.recovery import (
@@ -221,7 +222,7 @@ class Accounts:
         chain = self._directory.accounts[chosen]
         try:
             root, keys = await asyncio.to_thread(open_backup, backup, chain, code, passphrase)
-            generations = identity.open_recovered(chain, keys.box, keys.box_secret)
+            generations = open_recovered(chain, keys.box, keys.box_secret)
         except (OpenFailed, ProtocolError):
             raise UserMistake("The recovery code or its passphrase is wrong.") from None
         device = DeviceKeys.generate(core.entropy)
@@ -344,7 +345,7 @@ class Accounts:
             account = self._directory.accounts[own.id]
             others = await self._others(account)
             try:
-                generations = identity.open_generations(account, own.device)
+                generations = open_generations(account, own.device)
                 newest = generations[max(generations)] if generations else None
                 entries = make(account, newest, others)
             except ProtocolError as error:

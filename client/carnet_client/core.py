@@ -34,6 +34,7 @@ class Core:
     entropy: Entropy = os.urandom
     alarms: list[Alarm] = field(default_factory=list)
     listeners: set[asyncio.Queue[Event]] = field(default_factory=set)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # who reads or writes goes one by one
 
     @property
     def state(self) -> ClientState:
@@ -90,3 +91,7 @@ class Core:
         """Return all accounts that we act as, our own first."""
         own = {} if self.state.own is None else {self.state.own.id: self.state.own}
         return {**own, **self.state.others}
+
+    def name(self, account: AccountId) -> str:
+        """Return what somebody is called, as the server's registers have them."""
+        return self.state.names.get(account) or f"account {bytes(account).hex()[:8]}"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from carnet_client import news
+from carnet_client.answers import AccountInfo, Chain, Leaf
 from carnet_client.core import Core
 from carnet_client.errors import NotFound, RateLimited, ServerRefusal, UserMistake
 from carnet_client.events import (
@@ -20,10 +21,8 @@ from carnet_client.events import (
     StaleCheckpoint,
     UnprovenDirectory,
 )
-from carnet_client.relay import AccountInfo, Chain, Leaf
 from carnet_client.state import Verified
 from carnet_crypto.account import MOST_ENTRIES, Account
-from carnet_crypto.chain import AccountKind
 from carnet_crypto.checkpoint import Checkpoint, NoteKey, read_checkpoint
 from carnet_crypto.contacts import (
     Contacts,
@@ -32,6 +31,7 @@ from carnet_crypto.contacts import (
 )
 from carnet_crypto.directory import HandleClass, professional_label, read_binding
 from carnet_crypto.errors import Malformed, ProofFailed, ProtocolError, Reason, Refused
+from carnet_crypto.kinds import AccountKind
 from carnet_crypto.values import AccountId, DeviceId, Digest
 
 KEEP_UP = 10 * 60 * 1000  # milliseconds after which a chain is read again by who only reads

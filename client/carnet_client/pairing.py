@@ -15,9 +15,9 @@ from carnet_client.core import Core
 from carnet_client.directory import Directory
 from carnet_client.errors import NotReadable, UserMistake
 from carnet_client.state import OwnAccount
-from carnet_crypto.chain import DeviceFlag
 from carnet_crypto.encoding import from_base64url, to_base64url
 from carnet_crypto.errors import DecodeError, Malformed, ProtocolError, Reason, Refused
+from carnet_crypto.kinds import DeviceFlag
 from carnet_crypto.secret import pairing
 from carnet_crypto.secret.keys import DeviceKeys
 from carnet_crypto.values import AccountId

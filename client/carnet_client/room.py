@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from carnet_client import news
+from carnet_client.answers import RelayedMessage, ThreadInfo, ThreadPage
 from carnet_client.core import Core
 from carnet_client.directory import Directory
 from carnet_client.errors import NotReadable, ServerRefusal, UserMistake
@@ -16,7 +17,6 @@ from carnet_client.events import (
     Alarm,
     ForgedMessage,
     Gap,
-    MissingKey,
     RolledBack,
     SplitView,
     ThreadChanged,
@@ -24,16 +24,15 @@ from carnet_client.events import (
 )
 from carnet_client.messages import Marks, Message, messages_of
 from carnet_client.refusing import refused
-from carnet_client.relay import RelayedMessage, ThreadInfo, ThreadPage
 from carnet_client.state import OwnAccount, ThreadMemory
-from carnet_crypto.control import Create, read_control, thread_id
-from carnet_crypto.errors import OpenFailed, ProtocolError, Reason, Refused
+from carnet_client.wraps import Wraps
+from carnet_crypto.control import read_control, thread_id
+from carnet_crypto.control_bodies import Create
+from carnet_crypto.errors import ProtocolError, Reason, Refused
 from carnet_crypto.secret import happenings
-from carnet_crypto.secret.conversation import open_wrap
-from carnet_crypto.secret.identity import open_generations
-from carnet_crypto.secret.keys import AekKeys
-from carnet_crypto.secret.transcript import Behind, ControlPin, Transcript
-from carnet_crypto.values import AccountId, DeviceId, Digest, MessageId, ThreadId
+from carnet_crypto.secret.control_log import Behind, ControlPin
+from carnet_crypto.secret.transcript import Transcript
+from carnet_crypto.values import AccountId, DeviceId, MessageId, ThreadId
 
 LEAST_OF_ID = 8  # hexadecimal digits
 
@@ -46,13 +45,11 @@ class Room:
         self.id: ThreadId = info.id
         self.info = info
         self.marks = Marks()
+        self.wraps = Wraps(core, directory, info.id)
         self.relayed: dict[int, RelayedMessage] = {}
         self._view: Transcript | None = None
         self._control: str | None = None  # cursors of the relay
         self._messages: str | None = None
-        self._noted: set[Digest] = set()  # entries that gave us no key
-        self._bad_wraps: set[Digest] = set()  # and of which nobody was told
-        self._begun_in: dict[int, Digest] = {}  # entries, by the epoch that they began
         self._was_compared = False
         self._log_ended: Alarm | None = None  # an entry did not hold: none after it is believed
 
@@ -72,7 +69,7 @@ class Room:
     @property
     def is_read(self) -> bool:
         """Whether it was read in this run."""
-        return self._view is not None and self._view.number >= 0
+        return self._view is not None and self._view.log.number >= 0
 
     @property
     def own(self) -> OwnAccount:
@@ -88,15 +85,6 @@ class Room:
     def members(self) -> Sequence[AccountId]:
         """Who is in it, as the log says."""
         return sorted(self.view.thread.members)
-
-    @property
-    def bad_wraps(self) -> list[Digest]:
-        """Entries that gave us no key that opens, and that nobody was told of."""
-        return sorted(self._bad_wraps)
-
-    def complained(self, entry: Digest) -> None:
-        """Take note that the members were told of such an entry."""
-        self._bad_wraps.discard(entry)
 
     @property
     def has_newest_key(self) -> bool:
@@ -167,7 +155,7 @@ class Room:
             Unsafe: the log does not hold; nothing after that is believed.
         """
         await self._directory.compare_heard()
-        before = None if self._view is None else (self._view.number, len(self._view.shown))
+        before = None if self._view is None else (self._view.log.number, len(self._view.shown))
         known_marks = len(self.relayed)
         while True:
             page = await self._core.relay.thread(self.info.node_id, self._control, self._messages)
@@ -188,7 +176,7 @@ class Room:
             self._check_seen()
             self._keep_pin()
         is_new = before is None or self._view is None
-        is_new = is_new or before != (self.view.number, len(self.view.shown))
+        is_new = is_new or before != (self.view.log.number, len(self.view.shown))
         return is_new or known_marks != len(self.relayed)
 
     async def read_log(self) -> None:
@@ -213,7 +201,7 @@ class Room:
             await self._take_log(more)
         try:
             if self._view is not None:
-                self._view.check_complete()
+                self._view.log.check_complete()
         except Refused:
             raise self._core.unsafe(RolledBack(self.id)) from None
         return page
@@ -239,18 +227,18 @@ class Room:
                 self._core.tell(alarm)
         self._control = page.control_cursor
         if self._view is not None:
-            await self._open_wraps(page)
+            await self.wraps.open(self._view, page.wraps)
             self._keep_pin()
 
     def _keep_pin(self) -> None:
         """Remember the newest entry, unless nobody vouches for it: a restart is no reason to."""
-        pin = self.view.pin
-        if pin is not None and not self.view.is_unvouched:
+        pin = self.view.log.pin
+        if pin is not None and not self.view.log.is_unvouched:
             self.memory.control = (pin.number, pin.head)
 
     def trust_last_change(self) -> None:
         """Take the user's word that what a revoked device changed last is right."""
-        self.view.trust_unvouched()
+        self.view.log.trust_unvouched()
         self._keep_pin()
 
     async def _take_entry(self, data: bytes, page: ThreadPage) -> None:
@@ -260,7 +248,7 @@ class Room:
         if self._view is None:
             self._begin(entry.body, page)
         view = self.view
-        if entry.number <= view.number:
+        if entry.number <= view.log.number:
             return
         author = await self._directory.account(entry.author, entry.chain_number)
         members = () if entry.rotation is None else entry.rotation.members
@@ -272,9 +260,9 @@ class Room:
         ]
         if missing:
             await self._directory.look(missing)
-        view.take_control(data, author, is_history=True, accounts=self._directory.accounts)
+        view.log.take(data, author, is_history=True, accounts=self._directory.accounts)
         if entry.rotation is not None:
-            self._begun_in[entry.rotation.epoch] = entry.digest
+            self.wraps.begun(entry.rotation.epoch, entry.digest)
         await self._directory.check_gossip(entry.checkpoint_size, entry.checkpoint_root)
 
     def _begin(self, body: object, page: ThreadPage) -> None:
@@ -297,45 +285,6 @@ class Room:
         memory.device = device
         if memory.written[0]:
             self._view.wrote(device, *memory.written)
-
-    async def keys(self) -> dict[int, AekKeys]:
-        """Return the encryption keys of the account that we are here."""
-        own = self.own
-        account = await self._directory.account(own.id)
-        try:
-            return open_generations(account, own.device)
-        except ProtocolError:
-            return {}
-
-    async def _open_wraps(self, page: ThreadPage) -> None:
-        view, keys = self.view, None
-        for account, epoch, wrap in page.wraps:
-            is_known = epoch in view.secrets or not 1 <= epoch <= len(view.thread.epochs)
-            if account != view.own or is_known:
-                continue
-            keys = await self._keys_for(keys)
-            try:
-                view.secrets[epoch] = open_wrap(wrap, view.thread, epoch, view.own, keys)
-            except OpenFailed:
-                self._note_bad(epoch)
-        member = view.thread.members.get(view.own)
-        newest = view.thread.epoch.number
-        if member is not None and newest not in view.secrets:
-            self._note_bad(newest)
-
-    async def _keys_for(self, keys: dict[int, AekKeys] | None) -> dict[int, AekKeys]:
-        if keys is not None:
-            return keys
-        await self._directory.look([self.view.own])
-        return await self.keys()
-
-    def _note_bad(self, epoch: int) -> None:
-        """Tell that an epoch's author gave us no key, once."""
-        entry = self._begun_in[epoch]
-        if entry not in self._noted:
-            self._noted.add(entry)
-            self._bad_wraps.add(entry)
-            self._core.tell(MissingKey(self.id, entry))
 
     # --- messages
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from carnet_client.accounts import Accounts
+from carnet_client.answers import AccountInfo, ThreadInfo
 from carnet_client.core import Core
 from carnet_client.directory import Directory
 from carnet_client.errors import (
@@ -26,13 +27,13 @@ from carnet_client.errors import (
 from carnet_client.events import RolledBack
 from carnet_client.outbox import Outbox
 from carnet_client.refusing import refused
-from carnet_client.relay import AccountInfo, ThreadInfo
 from carnet_client.room import Room
 from carnet_client.state import OwnAccount, Unsent
 from carnet_crypto.account import Account
-from carnet_crypto.control import Added, History, Policy, RemovalReason, Role, Roles
+from carnet_crypto.control_bodies import Added, Policy
 from carnet_crypto.encoding import to_base64url
 from carnet_crypto.errors import Malformed, ProtocolError, Reason, Refused
+from carnet_crypto.kinds import History, RemovalReason, Role, Roles
 from carnet_crypto.secret import conversation
 from carnet_crypto.secret.content import Content, Receipt
 from carnet_crypto.secret.conversation import Writer, Written

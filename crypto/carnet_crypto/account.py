@@ -14,23 +14,7 @@ from types import MappingProxyType
 from carnet_crypto import sodium
 from carnet_crypto.admission import admit_box_key, admit_sign_key
 from carnet_crypto.chain import (
-    MOST_WRAPS,
-    AccountKind,
-    AccountWrap,
-    AddDevice,
-    AekRotate,
     ChainEntry,
-    Close,
-    Delegate,
-    DeviceFlag,
-    Genesis,
-    RecoverySet,
-    RevokeDevice,
-    Roster,
-    RosterRole,
-    RotateRoot,
-    Scope,
-    Undelegate,
     change_of_root,
     device_id,
     possession_of_device,
@@ -38,83 +22,33 @@ from carnet_crypto.chain import (
     recovery_signer,
     root_signer,
 )
-from carnet_crypto.errors import Malformed, Reason, Refused
-from carnet_crypto.hashing import digest
-from carnet_crypto.labels import Label
-from carnet_crypto.values import (
-    AccountId,
-    BoxPublic,
-    DeviceId,
-    Digest,
-    Signature,
-    SignPublic,
+from carnet_crypto.chain_bodies import (
+    AddDevice,
+    AekRotate,
+    Close,
+    Delegate,
+    Genesis,
+    RecoverySet,
+    RevokeDevice,
+    Roster,
+    RotateRoot,
+    Undelegate,
 )
+from carnet_crypto.device import Device
+from carnet_crypto.errors import Malformed, Reason, Refused
+from carnet_crypto.generation import Generation
+from carnet_crypto.hashing import digest
+from carnet_crypto.kinds import AccountKind, DeviceFlag, RosterRole
+from carnet_crypto.labels import Label
+from carnet_crypto.mandate import Delegation, Mandate, mandates
+from carnet_crypto.seeds import MOST_WRAPS, AccountWrap
+from carnet_crypto.stretching import check_cost
+from carnet_crypto.values import AccountId, BoxPublic, DeviceId, Digest, Signature, SignPublic
 from carnet_crypto.wire import LARGEST
 
 ROOT_DELAY = 72 * 3600 * 1000  # milliseconds for which a root set by the recovery key alone waits
-LEAST_PASSES = 3  # of Argon2id
-MOST_PASSES = 10
-LEAST_MEMORY_KIB = 64 * 1024
-MOST_MEMORY_KIB = 1024 * 1024  # what a phone can still do
 MOST_DEVICES = MOST_WRAPS  # ever: a chain costs its readers no more than so many can
 MOST_ENTRIES = 10_000  # of a chain: what replaying it may cost has an end
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A device of an account, as its chain says."""
-
-    id: DeviceId
-    sign: SignPublic
-    box: BoxPublic
-    flag: DeviceFlag
-    not_after: int  # milliseconds since 1970, or 0 for no end
-    added_in: int  # number of the entry
-    wrap: bytes  # of the AEK it was added with
-    revoked_in: int | None = None  # number of the entry
-    revoked_at_size: int | None = None  # of the log, as its revoker had seen it
-
-    def may_act(self, at: int) -> bool:
-        """Whether it is neither revoked nor over at this time (milliseconds since 1970)."""
-        return self.revoked_in is None and (self.not_after == 0 or at <= self.not_after)
-
-
-@dataclass(frozen=True, slots=True)
-class Delegation:
-    """Who may act for an account, and until when."""
-
-    delegate: AccountId
-    scope: Scope
-    not_before: int
-    not_after: int
-    wrap: AccountWrap
-    given_in: int  # number of the entry
-
-    def is_active(self, at: int) -> bool:
-        """Whether it holds at this time (milliseconds since 1970)."""
-        return self.not_before <= at <= self.not_after
-
-
-@dataclass(frozen=True, slots=True)
-class Mandate:
-    """Somebody writes for an account, or did: until it ended, what they wrote holds."""
-
-    who: AccountId
-    not_before: int  # milliseconds since 1970
-    not_after: int  # milliseconds since 1970
-    is_delegation: bool  # else of the roster
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """A generation of an account's encryption key."""
-
-    number: int
-    aek: BoxPublic
-    commitment: Digest
-    rotation: AekRotate
-    entry: int  # number of the entry that made it
-    at: int  # time of that entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +95,7 @@ class Account:
         given = [mandate for mandate in self.ended if mandate.who == who]
         delegation = self.delegations.get(who)
         if delegation is not None:
-            given += _mandates(delegation, delegation.not_after)
+            given += mandates(delegation, delegation.not_after)
         if who in self.roster:
             given.append(Mandate(who, self.roster_since[who], LARGEST, False))
         holding = [mandate for mandate in given if mandate.not_before <= at <= mandate.not_after]
@@ -406,9 +340,7 @@ class Account:
             raise Refused(Reason.NOT_AUTHORIZED)
         admit_box_key(body.recovery_box)
         admit_sign_key(body.recovery_sign)
-        is_possible = body.passes <= MOST_PASSES and body.memory_kib <= MOST_MEMORY_KIB
-        if body.passes < LEAST_PASSES or body.memory_kib < LEAST_MEMORY_KIB or not is_possible:
-            raise Refused(Reason.WEAK_PARAMETERS)
+        check_cost(body.passes, body.memory_kib)
         return replace(
             self,
             recovery_box=body.recovery_box,
@@ -442,7 +374,7 @@ class Account:
         """Keep what a delegation allowed until it was replaced or ended."""
         if before is None:
             return self.ended
-        return (*self.ended, *_mandates(before, min(before.not_after, at)))
+        return (*self.ended, *mandates(before, min(before.not_after, at)))
 
     def _set_roster(self, body: Roster, entry: ChainEntry) -> Account:
         if self.kind is AccountKind.PERSON or self.id in {m.wrap.account for m in body.members}:
@@ -463,23 +395,7 @@ class Account:
         )
 
 
-def _mandates(delegation: Delegation, until: int) -> list[Mandate]:
-    """Return what a delegation lets somebody write, until it ends."""
-    if not delegation.scope & Scope.WRITE:
-        return []
-    return [Mandate(delegation.delegate, delegation.not_before, until, True)]
-
-
 def _check_wrappable(accounts: set[AccountId]) -> None:
     """Refuse more accounts than one entry can seal a key for."""
     if len(accounts) > MOST_WRAPS:
         raise Refused(Reason.TOO_MANY)
-
-
-def verify_login(public: SignPublic, challenge: bytes, signature: Signature) -> None:
-    """Check what a device signed to show that it is at work; under a label of its own.
-
-    Raises:
-        SignatureFailed: it does not hold.
-    """
-    sodium.verify(public, Label.SIGN_LOGIN, challenge, signature)

@@ -11,16 +11,11 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from carnet_crypto.account import ROOT_DELAY, Account, Device
-from carnet_crypto.chain import (
-    AddDevice,
-    AekRotate,
-    EntryType,
-    RevokeDevice,
-    RotateRoot,
-    read_entry,
-)
+from carnet_crypto.account import ROOT_DELAY, Account
+from carnet_crypto.chain import read_entry
+from carnet_crypto.chain_bodies import AddDevice, AekRotate, EntryType, RevokeDevice, RotateRoot
 from carnet_crypto.checkpoint import FRESH, Checkpoint, NoteKey, advance, verify_checkpoint
+from carnet_crypto.device import Device
 from carnet_crypto.directory import (
     Binding,
     binding_leaf,

@@ -13,30 +13,23 @@ from types import MappingProxyType
 
 from carnet_crypto import sodium
 from carnet_crypto.account import Account
-from carnet_crypto.control import (
+from carnet_crypto.control import ControlEntry, read_control, thread_context, thread_id
+from carnet_crypto.control_bodies import (
     NO_HISTORY,
     Add,
     CloseThread,
-    ControlEntry,
     Create,
     ForkResolve,
-    History,
     Leave,
     Policy,
     Remove,
-    Role,
-    Roles,
     Rotate,
-    Rotation,
     SetPolicy,
-    WrapFor,
-    digest_of_wraps,
-    read_control,
-    thread_context,
-    thread_id,
 )
 from carnet_crypto.errors import Malformed, Reason, Refused
+from carnet_crypto.kinds import History, Role, Roles
 from carnet_crypto.labels import Label
+from carnet_crypto.rotation import Rotation, WrapFor, digest_of_wraps
 from carnet_crypto.values import AccountId, Digest, ThreadId
 
 SUITE = 1

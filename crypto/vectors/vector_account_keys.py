@@ -8,16 +8,12 @@ from vector_cases import Cases
 from vector_people import DAY, MINUTE, NOW, Actor
 from vector_world import World
 
-from carnet_crypto.chain import (
-    AccountKind,
-    AekRotate,
-    DeviceFlag,
-    DeviceWrap,
-    RosterRole,
-    read_entry,
-)
+from carnet_crypto.chain import read_entry
+from carnet_crypto.chain_bodies import AekRotate
+from carnet_crypto.kinds import AccountKind, DeviceFlag, RosterRole
 from carnet_crypto.secret import identity, recovery
 from carnet_crypto.secret.keys import DeviceKeys, RootKey
+from carnet_crypto.seeds import DeviceWrap
 from carnet_crypto.values import SignSeed
 
 

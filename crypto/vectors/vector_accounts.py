@@ -10,23 +10,6 @@ from vector_world import World
 
 from carnet_crypto import sodium
 from carnet_crypto.chain import (
-    MOST_WRAPS,
-    SEED_FOR_ACCOUNT,
-    AccountWrap,
-    AddDevice,
-    AekRotate,
-    Delegate,
-    DeviceFlag,
-    DeviceWrap,
-    Genesis,
-    RevocationReason,
-    RevokeDevice,
-    Roster,
-    RosterMember,
-    RosterRole,
-    RotateRoot,
-    Scope,
-    Undelegate,
     change_of_root,
     device_id,
     possession_of_device,
@@ -34,9 +17,22 @@ from carnet_crypto.chain import (
     recovery_signer,
     unsigned_entry,
 )
+from carnet_crypto.chain_bodies import (
+    AddDevice,
+    AekRotate,
+    Delegate,
+    Genesis,
+    RevokeDevice,
+    Roster,
+    RosterMember,
+    RotateRoot,
+    Undelegate,
+)
+from carnet_crypto.kinds import DeviceFlag, RevocationReason, RosterRole, Scope
 from carnet_crypto.labels import Label
 from carnet_crypto.secret import identity, recovery
 from carnet_crypto.secret.keys import DeviceKeys, RootKey
+from carnet_crypto.seeds import MOST_WRAPS, SEED_FOR_ACCOUNT, AccountWrap, DeviceWrap
 from carnet_crypto.values import AccountId, BoxPublic, DeviceId, Digest, SignPublic, SignSeed
 
 LOW_ORDER_SIGN = SignPublic(

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from vector_world import In, World, shape, take
 
-from carnet_crypto import chain, padding, sodium
+from carnet_crypto import kinds, padding, sodium
 from carnet_crypto.envelope import read_envelope
 from carnet_crypto.hashing import derive
 from carnet_crypto.labels import Label
@@ -15,8 +15,8 @@ from carnet_crypto.secret import recovery
 from carnet_crypto.secret.attachments import CHUNK, MAGIC, Opener, sealed_length
 from carnet_crypto.secret.content import Manifest, read_content
 from carnet_crypto.secret.conversation import check_recipient, open_wrap
+from carnet_crypto.secret.generations import open_delegated, open_generations, open_recovered
 from carnet_crypto.secret.header import Kind, read_header
-from carnet_crypto.secret.identity import open_delegated, open_generations, open_recovered
 from carnet_crypto.secret.keys import (
     AekKeys,
     DeviceKeys,
@@ -261,7 +261,7 @@ def _pair_by_digits(world: World, given: In) -> In:
 
 def _new_device(given: In) -> NewDevice:
     keys = DeviceKeys.load(take(given, "device"))
-    return NewDevice(keys, chain.DeviceFlag(given["flag"]), _only(given, "newNonce"))
+    return NewDevice(keys, kinds.DeviceFlag(given["flag"]), _only(given, "newNonce"))
 
 
 def _only(given: In, name: str) -> Callable[[int], bytes]:

@@ -9,15 +9,19 @@ from typing import Any
 
 from carnet_crypto import sodium
 from carnet_crypto.account import Account
-from carnet_crypto.chain import (
+from carnet_crypto.chain import unsigned_entry
+from carnet_crypto.chain_bodies import Body
+from carnet_crypto.control import Place, unsigned_control
+from carnet_crypto.control_bodies import ControlBody, Policy
+from carnet_crypto.kinds import (
     AccountKind,
-    Body,
     DeviceFlag,
+    History,
     RevocationReason,
+    Role,
+    Roles,
     Scope,
-    unsigned_entry,
 )
-from carnet_crypto.control import ControlBody, History, Place, Policy, Role, Roles, unsigned_control
 from carnet_crypto.labels import Label
 from carnet_crypto.secret import identity, recovery
 from carnet_crypto.secret.conversation import Writer, Written, open_wrap

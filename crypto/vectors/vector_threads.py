@@ -9,24 +9,22 @@ from vector_cases import Cases
 from vector_people import DAY, NOW, POLICY, Actor, Log
 from vector_world import World
 
-from carnet_crypto.control import (
+from carnet_crypto.control import read_control
+from carnet_crypto.control_bodies import (
     NO_HISTORY,
     Add,
     Added,
     CloseThread,
     ControlBody,
     Create,
-    EpochMember,
     ForkResolve,
     Leave,
-    RemovalReason,
     Remove,
-    Role,
     Rotate,
-    Rotation,
     SetPolicy,
-    read_control,
 )
+from carnet_crypto.kinds import RemovalReason, Role
+from carnet_crypto.rotation import EpochMember, Rotation
 from carnet_crypto.secret import conversation, identity
 from carnet_crypto.values import Digest, ThreadId
 

@@ -9,11 +9,13 @@ from vector_states import account_state, thread_state
 from vector_world import In, World, shape, take
 
 from carnet_crypto import admission, chain, control, directory, encoding, merkle, padding, sodium
-from carnet_crypto.account import Account, verify_login
+from carnet_crypto.account import Account
 from carnet_crypto.checkpoint import Checkpoint, NoteKey, advance, verify_checkpoint
 from carnet_crypto.contacts import Contacts, Trust
+from carnet_crypto.device import verify_login
 from carnet_crypto.hashing import digest
 from carnet_crypto.labels import Label
+from carnet_crypto.rotation import Wrap, WrapFor, digest_of_wraps
 from carnet_crypto.safety import account_number, safety_number
 from carnet_crypto.thread import Thread, check_keys, check_wraps
 from carnet_crypto.values import (
@@ -151,11 +153,11 @@ def _control_extend(world: World, given: In) -> In:
 
 def _check_wraps(world: World, given: In) -> In:
     wraps = [
-        control.WrapFor(AccountId(take(each, "account")), control.Wrap(take(each, "wrap")))
+        WrapFor(AccountId(take(each, "account")), Wrap(take(each, "wrap")))
         for each in given["wraps"]
     ]
     check_wraps(world.thread(given["log"]).epoch.rotation, wraps)
-    return {"digest": control.digest_of_wraps(wraps).hex()}
+    return {"digest": digest_of_wraps(wraps).hex()}
 
 
 def _check_keys(world: World, given: In) -> In:

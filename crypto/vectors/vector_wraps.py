@@ -10,13 +10,8 @@ from vector_people import DAY, MINUTE, NOW, POLICY, Actor, Log
 from vector_world import World
 
 from carnet_crypto import sodium
-from carnet_crypto.control import (
-    Added,
-    History,
-    RemovalReason,
-    Role,
-    Roles,
-)
+from carnet_crypto.control_bodies import Added
+from carnet_crypto.kinds import History, RemovalReason, Role, Roles
 from carnet_crypto.labels import Label
 from carnet_crypto.secret import conversation
 from carnet_crypto.values import AccountId, BoxSecret, Digest

@@ -12,11 +12,11 @@ from writing import NO_CHECKPOINT, POLICY, Correspondent, now
 from carnet.people.actor import Patient, Professional
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
-from carnet_crypto.chain import AccountKind, RosterRole
-from carnet_crypto.control import RemovalReason, Role
 from carnet_crypto.encoding import from_base64url, to_base64url
+from carnet_crypto.kinds import AccountKind, RemovalReason, Role, RosterRole
 from carnet_crypto.secret import conversation, identity
 from carnet_crypto.secret.content import Text
+from carnet_crypto.secret.generations import open_delegated
 from carnet_crypto.secret.happenings import Shown
 from carnet_crypto.secret.messages import seal
 from carnet_crypto.secret.transcript import Transcript
@@ -74,7 +74,7 @@ async def test_a_doctor_writes_and_the_patient_answers(
     read = (await patient.ask(READ, id=id_))["node"]
     late = Transcript(patient.me.id)
     entry = from_base64url(read["controlEntries"]["edges"][0]["node"]["entry"])
-    thread = late.take_control(entry, doctor.me.account)
+    thread = late.log.take(entry, doctor.me.account)
     (wrap,) = read["wraps"]
     late.secrets[1] = conversation.open_wrap(
         from_base64url(wrap["wrap"]), thread, 1, patient.me.id, patient.me.aeks
@@ -366,11 +366,11 @@ async def test_somebody_of_a_team_writes_for_it_with_their_own_device(
     written = conversation.create(nurse.writer(), POLICY, members)
     opened = await nurse.open_thread(written)
     assert opened["__typename"] == "OpenThreadSuccess", opened
-    aeks = identity.open_delegated(team.me.account, nurse.me.id, nurse.me.aeks)
+    aeks = open_delegated(team.me.account, nurse.me.id, nurse.me.aeks)
     views = {}
     for reader, id_, keys in ((nurse, team.me.id, aeks), (patient, patient.me.id, None)):
         view = Transcript(id_, author=reader.me.id)
-        thread = view.take_control(written.entry, nurse.me.account, accounts=known)
+        thread = view.log.take(written.entry, nurse.me.account, accounts=known)
         (wrap,) = [w.wrap for w in written.wraps if w.account == id_]
         view.secrets[1] = conversation.open_wrap(wrap, thread, 1, id_, keys or patient.me.aeks)
         views[reader] = view

@@ -31,10 +31,9 @@ from carnet.people.actor import Anonymous, Assurance, Operator, Patient, Profess
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet.store.tables import LogNode, TreeHead
-from carnet_crypto.chain import AccountKind, DeviceFlag
-from carnet_crypto.control import Role
 from carnet_crypto.directory import professional_label, read_binding
 from carnet_crypto.encoding import from_base64url, to_base64url
+from carnet_crypto.kinds import AccountKind, DeviceFlag, Role
 from carnet_crypto.secret import identity
 from carnet_graphql.messaging_accounts import MessagingAccountEntry
 from carnet_graphql.node import write_id

@@ -19,15 +19,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from lying_relay import Conflict, LyingRelay
 
-from carnet_crypto.chain import RevocationReason
-from carnet_crypto.control import Leave, Role, read_control
+from carnet_crypto.control import read_control
+from carnet_crypto.control_bodies import Leave
 from carnet_crypto.envelope import read_envelope
 from carnet_crypto.errors import ProtocolError
+from carnet_crypto.kinds import RevocationReason, Role
 from carnet_crypto.secret import identity
 from carnet_crypto.secret.content import Edit, Receipt, Retraction, RetractionReason, Seen, Text
+from carnet_crypto.secret.control_log import Behind
 from carnet_crypto.secret.happenings import Equivocation, Fork, Rejected, Shown
 from carnet_crypto.secret.header import MOST_HEADS
-from carnet_crypto.secret.transcript import Behind
 from carnet_crypto.values import AccountId, MessageId
 
 STORIES = int(os.environ.get("CARNET_STORIES", "0"))
@@ -282,13 +283,13 @@ class AnyStory(RuleBasedStateMachine):
         if self.log.envelopes:
             at = number % len(self.log.envelopes)
             client = self._client(pick)
-            if self.thread in client.rooms and client.room(self.thread).view.number >= 0:
+            if self.thread in client.rooms and client.room(self.thread).view.log.number >= 0:
                 self._try(client.take, self.thread, number, self.log.envelopes[at])
 
     @rule(pick=picks, data=st.binary(max_size=40), at=picks)
     def garbage(self, pick: int, data: bytes, at: int) -> None:
         client = self._client(pick)
-        if self.thread not in client.rooms or client.room(self.thread).view.number < 0:
+        if self.thread not in client.rooms or client.room(self.thread).view.log.number < 0:
             return
         whole = self.log.envelopes[at % len(self.log.envelopes)] if self.log.envelopes else b""
         place = at % (len(whole) + 1)
@@ -385,11 +386,11 @@ class AnyStory(RuleBasedStateMachine):
         views = {
             client: client.room(self.thread).view
             for client in self.clients
-            if self.thread in client.rooms and client.room(self.thread).view.number >= 0
+            if self.thread in client.rooms and client.room(self.thread).view.log.number >= 0
         }
         for client, view in views.items():
             if client.own in self.members():
-                assert view.number == len(self.log.posted) - 1
+                assert view.log.number == len(self.log.posted) - 1
             first = self.log.first_epochs.get(client.own)
             if first is None:
                 continue
@@ -404,7 +405,7 @@ class AnyStory(RuleBasedStateMachine):
     def _read_anew(self, client: HonestClient) -> None:
         room = client.room(self.thread)
         room.cursor = 0
-        if client.own in self.members() or room.view.number >= 0:
+        if client.own in self.members() or room.view.log.number >= 0:
             told = client.read(self.thread)
             assert not [
                 each

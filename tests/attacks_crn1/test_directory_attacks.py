@@ -10,7 +10,7 @@ from honest_client import HonestClient, denied, meet
 from lying_relay import ISSUER, LyingRelay
 
 from carnet_crypto.account import Account
-from carnet_crypto.chain import AccountKind, DeviceFlag, EntryType, Scope
+from carnet_crypto.chain_bodies import EntryType
 from carnet_crypto.checkpoint import NoteKey, read_checkpoint
 from carnet_crypto.contacts import (
     ChainChanged,
@@ -21,7 +21,6 @@ from carnet_crypto.contacts import (
     RootChanged,
     own_surprises,
 )
-from carnet_crypto.control import Role
 from carnet_crypto.directory import professional_label
 from carnet_crypto.errors import (
     Malformed,
@@ -30,6 +29,7 @@ from carnet_crypto.errors import (
     Refused,
     SignatureFailed,
 )
+from carnet_crypto.kinds import AccountKind, DeviceFlag, Role, Scope
 from carnet_crypto.secret import identity
 from carnet_crypto.secret.content import Text
 from carnet_crypto.secret.keys import DeviceKeys, RootKey
@@ -371,7 +371,7 @@ def test_t67_root_rotation_dated_back() -> None:
 
 
 def _lost():
-    from carnet_crypto.chain import RevocationReason
+    from carnet_crypto.kinds import RevocationReason
 
     return RevocationReason.LOST
 

@@ -12,17 +12,12 @@ from honest_client import denied, meet
 from nacl import bindings
 
 from carnet_crypto import sodium
-from carnet_crypto.account import Account, verify_login
+from carnet_crypto.account import Account
 from carnet_crypto.admission import admit_box_key, admit_sign_key
-from carnet_crypto.chain import (
-    AccountKind,
-    AddDevice,
-    DeviceFlag,
-    device_id,
-    possession_of_device,
-    unsigned_entry,
-)
+from carnet_crypto.chain import device_id, possession_of_device, unsigned_entry
+from carnet_crypto.chain_bodies import AddDevice
 from carnet_crypto.checkpoint import NoteKey
+from carnet_crypto.device import verify_login
 from carnet_crypto.errors import (
     Malformed,
     OpenFailed,
@@ -31,6 +26,7 @@ from carnet_crypto.errors import (
     Refused,
     SignatureFailed,
 )
+from carnet_crypto.kinds import AccountKind, DeviceFlag
 from carnet_crypto.labels import Label
 from carnet_crypto.secret import identity
 from carnet_crypto.secret.content import Text
@@ -307,7 +303,7 @@ def test_a_key_that_should_be_no_more_is_not_sealed_for() -> None:
 
 
 def _lost():
-    from carnet_crypto.chain import RevocationReason
+    from carnet_crypto.kinds import RevocationReason
 
     return RevocationReason.LOST
 

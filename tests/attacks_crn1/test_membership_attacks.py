@@ -10,24 +10,10 @@ from forging import RawBody, control_entry, message, with_rotation
 from honest_client import HonestClient, Meeting, denied, meet
 from lying_relay import LyingRelay, Posted
 
-from carnet_crypto.chain import AccountKind, DeviceFlag, RosterRole, Scope
 from carnet_crypto.checkpoint import FRESH
 from carnet_crypto.contacts import LoggedEntry, NewDevice, own_surprises
-from carnet_crypto.control import (
-    Add,
-    Added,
-    ControlType,
-    HistoryWrap,
-    RemovalReason,
-    Remove,
-    Role,
-    Rotate,
-    SetPolicy,
-    Wrap,
-    WrapFor,
-    digest_of_wraps,
-    read_control,
-)
+from carnet_crypto.control import read_control
+from carnet_crypto.control_bodies import Add, Added, ControlType, Remove, Rotate, SetPolicy
 from carnet_crypto.envelope import read_envelope
 from carnet_crypto.errors import (
     Malformed,
@@ -37,7 +23,9 @@ from carnet_crypto.errors import (
     Refused,
     SignatureFailed,
 )
+from carnet_crypto.kinds import AccountKind, DeviceFlag, RemovalReason, Role, RosterRole, Scope
 from carnet_crypto.labels import Label
+from carnet_crypto.rotation import HistoryWrap, Wrap, WrapFor, digest_of_wraps
 from carnet_crypto.secret import conversation, identity
 from carnet_crypto.secret.content import ComplaintAbout, Receipt, Text
 from carnet_crypto.secret.conversation import Written, open_wrap
@@ -387,7 +375,7 @@ def test_t10_wrap_transplant() -> None:
         ]
         again = met.patient.restarted()
         again.look()
-        again.room(met.thread).view._pin = None
+        again.room(met.thread).view.log._pin = None
         again.read(met.thread)
         assert 2 not in again.room(met.thread).view.secrets
 
@@ -585,7 +573,7 @@ def test_t15_backdated_entry_by_revoked_is_not_built_upon() -> None:
     late.look()
     late.read_control(met.thread)
     room = late.room(met.thread)
-    assert room.view.is_unvouched
+    assert room.view.log.is_unvouched
     for act in (
         lambda: late.seal(met.thread, Text("words")),
         lambda: late.rotate(met.thread),
@@ -594,14 +582,14 @@ def test_t15_backdated_entry_by_revoked_is_not_built_upon() -> None:
         with denied(late, Reason.REVOKED_DEVICE):
             act()
     # People were asked, and it was the doctor after all; or somebody who was there goes on with it.
-    room.view.trust_unvouched()
+    room.view.log.trust_unvouched()
     met.relay.is_lawless = True
     late.rotate(met.thread)
-    assert not room.view.is_unvouched
+    assert not room.view.log.is_unvouched
     again = HonestClient(met.relay, met.patient.person)
     again.look()
     again.read_control(met.thread)
-    assert not again.room(met.thread).view.is_unvouched
+    assert not again.room(met.thread).view.log.is_unvouched
 
 
 def test_t16_revocation_withheld() -> None:

@@ -18,7 +18,8 @@ from nacl import bindings
 
 from carnet_crypto import sodium
 from carnet_crypto.chain import read_entry
-from carnet_crypto.control import ControlType, Role, SetPolicy, read_control
+from carnet_crypto.control import read_control
+from carnet_crypto.control_bodies import ControlType, SetPolicy
 from carnet_crypto.encoding import from_base64url, to_base64url
 from carnet_crypto.envelope import (
     HEADER_BYTES,
@@ -30,6 +31,7 @@ from carnet_crypto.envelope import (
 )
 from carnet_crypto.errors import Malformed, OpenFailed, ProtocolError, Reason
 from carnet_crypto.hashing import digest
+from carnet_crypto.kinds import Role
 from carnet_crypto.labels import Label
 from carnet_crypto.padding import pad, padded_length, unpad
 from carnet_crypto.secret import header as headers

@@ -10,7 +10,6 @@ import pytest
 from correspondents import NOW, Person, cheap_recovery, seeded
 
 from carnet_crypto import sodium
-from carnet_crypto.chain import DeviceFlag
 from carnet_crypto.errors import (
     Malformed,
     OpenFailed,
@@ -20,6 +19,7 @@ from carnet_crypto.errors import (
     SignatureFailed,
 )
 from carnet_crypto.hashing import digest
+from carnet_crypto.kinds import DeviceFlag
 from carnet_crypto.labels import Label
 from carnet_crypto.secret import identity, pairing
 from carnet_crypto.secret.keys import DeviceKeys, RootKey

@@ -21,13 +21,15 @@ from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet_client import errors, events
 from carnet_client.accounts import Owner
+from carnet_client.conversation import Conversation
 from carnet_client.errors import RateLimited, Unreachable, Unsafe, UserMistake
-from carnet_client.messenger import Conversation, Messenger
-from carnet_crypto.chain import Scope
+from carnet_client.messenger import Messenger
 from carnet_crypto.directory import HandleClass
 from carnet_crypto.encoding import from_base64url, to_base64url
+from carnet_crypto.kinds import Scope
 from carnet_crypto.secret import conversation, identity
 from carnet_crypto.secret.content import Complaint
+from carnet_crypto.secret.generations import open_generations
 from carnet_crypto.secret.header import Kind
 
 HOUR = timedelta(hours=1)
@@ -109,7 +111,7 @@ async def test_what_a_members_delegate_changes_is_read_with_the_mandate(meeting:
 
     parent, own = patient._core.own(), patient._core.acting(account)
     known, at, entropy = patient._directory.accounts, meeting.now(), patient._core.entropy
-    keys = identity.open_generations(known[account], own.device)
+    keys = open_generations(known[account], own.device)
     assert own.root is not None and parent.root is not None
     given = identity.delegate(
         known[account],
@@ -133,7 +135,7 @@ async def test_what_a_members_delegate_changes_is_read_with_the_mandate(meeting:
     assert theirs._room.view.thread.epoch.number == 2
     await theirs.send("How is the child?")
 
-    keys = identity.open_generations(known[parent.id], parent.device)
+    keys = open_generations(known[parent.id], parent.device)
     renewed, _ = identity.rotate_aek(known[parent.id], parent.root, keys[1], {}, at, entropy)
     await patient._core.relay.append(parent.id, [renewed])
     await mine.send("Better")
@@ -379,7 +381,7 @@ async def test_what_a_revoked_device_changed_last_waits_for_somebodys_word(meeti
 async def test_every_refusal_of_a_message_is_said_in_a_line_and_leaves_nothing(
     meeting: Talk,
 ) -> None:
-    line, _patient, theirs, mine = await lied_to(meeting)
+    line, patient, theirs, mine = await lied_to(meeting)
     for kind in ("QuotaExceeded", "ThreadClosed", "AccessDenied", "NotFound", "Conflict"):
         line.instead["SendMessage"] = lambda _, kind=kind: refusal("sendMessage", kind)
         with pytest.raises(getattr(errors, kind)) as refused:
@@ -388,8 +390,8 @@ async def test_every_refusal_of_a_message_is_said_in_a_line_and_leaves_nothing(
         assert mine._room.memory.unsent is None
     line.instead["OpenThread"] = lambda _: refusal("openThread", "NotAllowedToOpen")
     with pytest.raises(errors.NotAllowedToOpen):
-        await mine._messenger.open_thread(
-            [each for each in await mine._messenger.people() if each.id != mine.account]
+        await patient.open_thread(
+            [each for each in await patient.people() if each.id != mine.account]
         )
     line.instead = {}
     assert await mine.send("words") == 1

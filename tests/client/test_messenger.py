@@ -25,8 +25,8 @@ from carnet_client.errors import (
     UserMistake,
 )
 from carnet_client.events import Connected, GhostDevice, ThreadChanged
-from carnet_crypto.chain import RevocationReason
 from carnet_crypto.encoding import to_base64url
+from carnet_crypto.kinds import RevocationReason
 from carnet_crypto.secret.content import Verdict
 from carnet_crypto.secret.recovery import RecoveryCode
 

@@ -8,10 +8,10 @@ import pytest
 from correspondents import NOW, Person, seeded
 
 from carnet_crypto import account as accounts
-from carnet_crypto import chain
+from carnet_crypto import seeds
 from carnet_crypto.account import Account
-from carnet_crypto.chain import AccountKind, DeviceFlag, RosterRole, Scope
 from carnet_crypto.errors import Malformed, Reason, Refused
+from carnet_crypto.kinds import AccountKind, DeviceFlag, RosterRole, Scope
 from carnet_crypto.secret import identity
 
 DAY = 24 * 3600 * 1000
@@ -53,10 +53,8 @@ def test_parameters_that_no_client_would_stretch_by_are_refused() -> None:
 @pytest.mark.parametrize("size", [0, 150, 152])
 def test_a_wrap_of_another_length_is_malformed(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     person = Person.enrol(seeded(2))
-    right = identity._seal_seed
-    monkeypatch.setattr(
-        identity, "_seal_seed", lambda *given: right(*given).ljust(152, b"x")[:size]
-    )
+    right = identity.seal_seed
+    monkeypatch.setattr(identity, "seal_seed", lambda *given: right(*given).ljust(152, b"x")[:size])
     entry, _ = identity.rotate_aek(
         person.account, person.root, person.newest, {}, NOW, person.entropy
     )
@@ -102,7 +100,7 @@ def test_a_chain_can_always_be_rotated(monkeypatch: pytest.MonkeyPatch) -> None:
     members = [(other.account, RosterRole.MEMBER)]
     entry = identity.set_roster(team.account, team.root, team.newest, members, NOW, team.entropy)
     assert refusal(team, entry) is Reason.TOO_MANY
-    assert accounts.MOST_WRAPS == 1 and chain.MOST_WRAPS == 512
+    assert accounts.MOST_WRAPS == 1 and seeds.MOST_WRAPS == 512
 
 
 def test_a_long_chain_replays_to_the_same_account() -> None:

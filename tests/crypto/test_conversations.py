@@ -8,14 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carnet_crypto import sodium
-from carnet_crypto.control import Added, RemovalReason, Role
+from carnet_crypto.control_bodies import Added
 from carnet_crypto.envelope import read_envelope
 from carnet_crypto.errors import OpenFailed, Refused
+from carnet_crypto.kinds import RemovalReason, Role
 from carnet_crypto.secret import conversation
 from carnet_crypto.secret.attachments import CHUNK, FileFacts, Opener, Sealer, sealed_length
 from carnet_crypto.secret.content import Edit, Receipt, Seen, Text
+from carnet_crypto.secret.generations import open_generations, open_recovered
 from carnet_crypto.secret.happenings import Edited, Erased, Read, Rejected, Shown
-from carnet_crypto.secret.identity import open_generations, open_recovered
 from carnet_crypto.secret.messages import seal
 from carnet_crypto.secret.recovery import RecoveryCode, open_backup
 from carnet_crypto.secret.transcript import Transcript
@@ -90,7 +91,7 @@ def test_a_new_member_reads_what_was_written_before() -> None:
         doctor.writer(), mine.thread, known, [Added(nurse.id, Role.MEMBER, 1)], mine.secrets
     )
     late = Transcript(nurse.id)
-    late.take_control(created.entry, doctor.account, is_history=True)
+    late.log.take(created.entry, doctor.account, is_history=True)
     take(late, nurse, added, doctor)
     assert sorted(late.secrets) == [1, 2]
     told = late.take_message(1, envelope, known)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from carnet_crypto.chain import EntryType
-from carnet_crypto.control import ControlType
+from carnet_crypto.chain_bodies import EntryType
+from carnet_crypto.control_bodies import ControlType
 from carnet_crypto.errors import Reason
 from carnet_crypto.labels import Label
 

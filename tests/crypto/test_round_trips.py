@@ -10,7 +10,7 @@ from correspondents import NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carnet_crypto import chain, control, padding, wire
+from carnet_crypto import chain, chain_bodies, control, control_bodies, kinds, padding, seeds, wire
 from carnet_crypto.account import Account
 from carnet_crypto.chain import read_entry, unsigned_entry
 from carnet_crypto.checkpoint import read_checkpoint
@@ -18,6 +18,7 @@ from carnet_crypto.control import Place, read_control, unsigned_control
 from carnet_crypto.directory import HandleClass, read_binding, unsigned_binding
 from carnet_crypto.envelope import read_envelope
 from carnet_crypto.errors import Malformed
+from carnet_crypto.rotation import EpochMember, Rotation
 from carnet_crypto.secret import content
 from carnet_crypto.secret.content import Manifest, encode_content, read_content
 from carnet_crypto.secret.header import Header, Kind, read_header, sealed_header
@@ -57,51 +58,51 @@ def listed(item: st.SearchStrategy[Any], key: Any) -> st.SearchStrategy[tuple[An
     return found.map(lambda items: tuple(sorted(items, key=key)))
 
 
-ACCOUNT_WRAPS = st.builds(chain.AccountWrap, fixed(AccountId), U32, sealed(chain.SEED_FOR_ACCOUNT))
-DEVICE_WRAPS = st.builds(chain.DeviceWrap, fixed(DeviceId), sealed(chain.SEED_FOR_DEVICE))
+ACCOUNT_WRAPS = st.builds(seeds.AccountWrap, fixed(AccountId), U32, sealed(seeds.SEED_FOR_ACCOUNT))
+DEVICE_WRAPS = st.builds(seeds.DeviceWrap, fixed(DeviceId), sealed(seeds.SEED_FOR_DEVICE))
 ENTRIES = st.one_of(
     st.builds(
-        chain.Genesis,
-        st.sampled_from(chain.AccountKind),
+        chain_bodies.Genesis,
+        st.sampled_from(kinds.AccountKind),
         fixed(SignPublic),
         fixed(BoxPublic),
         fixed(SignPublic),
     ),
     st.builds(
-        chain.AddDevice,
+        chain_bodies.AddDevice,
         fixed(DeviceId),
         fixed(SignPublic),
         fixed(BoxPublic),
-        st.sampled_from(chain.DeviceFlag),
+        st.sampled_from(kinds.DeviceFlag),
         U64,
         fixed(Signature),
-        st.one_of(st.just(b""), sealed(chain.SEED_FOR_DEVICE)),
+        st.one_of(st.just(b""), sealed(seeds.SEED_FOR_DEVICE)),
     ),
     st.builds(
-        chain.RevokeDevice,
+        chain_bodies.RevokeDevice,
         fixed(DeviceId),
-        st.sampled_from(chain.RevocationReason),
+        st.sampled_from(kinds.RevocationReason),
         U64,
         fixed(Digest),
     ),
     st.builds(
-        chain.AekRotate,
+        chain_bodies.AekRotate,
         U32,
         fixed(BoxPublic),
         fixed(Digest),
-        st.one_of(st.just(b""), sealed(chain.SEED_BEFORE)),
+        st.one_of(st.just(b""), sealed(seeds.SEED_BEFORE)),
         listed(DEVICE_WRAPS, lambda wrap: wrap.device),
         listed(ACCOUNT_WRAPS, lambda wrap: wrap.account),
-        sealed(chain.SEED_FOR_DEVICE),
+        sealed(seeds.SEED_FOR_DEVICE),
     ),
     st.builds(
-        chain.RotateRoot,
+        chain_bodies.RotateRoot,
         fixed(SignPublic),
         fixed(Signature),
         st.one_of(st.just(b""), sealed(64)),
     ),
     st.builds(
-        chain.RecoverySet,
+        chain_bodies.RecoverySet,
         fixed(BoxPublic),
         fixed(SignPublic),
         fixed(Digest),
@@ -110,64 +111,68 @@ ENTRIES = st.one_of(
         sealed(16),
     ),
     st.builds(
-        lambda wrap, scope, start: chain.Delegate(wrap.account, scope, start, start + 1, wrap),
+        lambda wrap, scope, start: chain_bodies.Delegate(
+            wrap.account, scope, start, start + 1, wrap
+        ),
         ACCOUNT_WRAPS,
-        st.sampled_from(chain.Scope),
+        st.sampled_from(kinds.Scope),
         st.integers(0, wire.LARGEST - 1),
     ),
-    st.builds(chain.Undelegate, fixed(AccountId)),
+    st.builds(chain_bodies.Undelegate, fixed(AccountId)),
     st.builds(
-        chain.Roster,
+        chain_bodies.Roster,
         listed(
-            st.builds(chain.RosterMember, ACCOUNT_WRAPS, st.sampled_from(chain.RosterRole)),
+            st.builds(chain_bodies.RosterMember, ACCOUNT_WRAPS, st.sampled_from(kinds.RosterRole)),
             lambda member: member.wrap.account,
         ),
     ),
-    st.just(chain.Close()),
+    st.just(chain_bodies.Close()),
 )
 
-ROLES = st.integers(0, 15).map(control.Roles)
+ROLES = st.integers(0, 15).map(kinds.Roles)
 POLICIES = st.builds(
-    control.Policy,
+    control_bodies.Policy,
     ROLES,
     ROLES,
-    st.sampled_from(control.History),
+    st.sampled_from(kinds.History),
     st.booleans(),
     st.integers(1, 255),
     U32,
 )
 ROTATIONS = st.builds(
-    control.Rotation,
+    Rotation,
     U32,
     listed(
-        st.builds(control.EpochMember, fixed(AccountId), U32, fixed(BoxPublic)),
+        st.builds(EpochMember, fixed(AccountId), U32, fixed(BoxPublic)),
         lambda member: member.account,
     ),
     fixed(Digest),
     fixed(Digest),
 )
-ROLE = st.sampled_from(control.Role)
+ROLE = st.sampled_from(kinds.Role)
 CONTROLS = st.one_of(
     st.builds(
-        control.Create,
+        control_bodies.Create,
         sealed(16),
         POLICIES,
-        listed(st.builds(control.Joined, fixed(AccountId), ROLE), lambda each: each.account),
+        listed(st.builds(control_bodies.Joined, fixed(AccountId), ROLE), lambda each: each.account),
         ROTATIONS,
     ),
     st.builds(
-        control.Add,
+        control_bodies.Add,
         listed(
-            st.builds(control.Added, fixed(AccountId), ROLE, U32), lambda each: each.account
+            st.builds(control_bodies.Added, fixed(AccountId), ROLE, U32), lambda each: each.account
         ).filter(bool),
         ROTATIONS,
     ),
-    st.builds(control.Remove, fixed(AccountId), st.sampled_from(control.RemovalReason), ROTATIONS),
-    st.builds(control.Rotate, ROTATIONS),
-    st.builds(control.SetPolicy, POLICIES),
-    st.just(control.CloseThread()),
-    st.builds(control.ForkResolve, U32, fixed(Digest)),
-    st.just(control.Leave()),
+    st.builds(
+        control_bodies.Remove, fixed(AccountId), st.sampled_from(kinds.RemovalReason), ROTATIONS
+    ),
+    st.builds(control_bodies.Rotate, ROTATIONS),
+    st.builds(control_bodies.SetPolicy, POLICIES),
+    st.just(control_bodies.CloseThread()),
+    st.builds(control_bodies.ForkResolve, U32, fixed(Digest)),
+    st.just(control_bodies.Leave()),
 )
 
 MANIFESTS = st.builds(
@@ -404,7 +409,7 @@ def test_any_text_is_a_checkpoint_or_malformed(text: str) -> None:
 def test_a_stated_length_costs_nothing(count: bytes) -> None:
     """Numbers that promise much are refused before anything is made for them."""
     roster = unsigned_entry(
-        AccountId.zero(), 1, Digest.zero(), NOW, SignerId(bytes(16)), chain.Roster(())
+        AccountId.zero(), 1, Digest.zero(), NOW, SignerId(bytes(16)), chain_bodies.Roster(())
     )
     promised = roster[:-2] + count + bytes(64)
     with pytest.raises(Malformed):

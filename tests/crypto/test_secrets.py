@@ -8,8 +8,8 @@ import pytest
 from correspondents import CHECKPOINT, NOW, Person, cheap_recovery, open_thread, seeded
 
 from carnet_crypto import sodium, values
-from carnet_crypto.chain import DeviceFlag
 from carnet_crypto.errors import Malformed, OpenFailed, Reason, Refused
+from carnet_crypto.kinds import DeviceFlag
 from carnet_crypto.secret import content, recovery
 from carnet_crypto.secret.attachments import FileFacts, Sealer
 from carnet_crypto.secret.happenings import Edited

@@ -11,8 +11,8 @@ from generate import generate
 from vector_operations import OPERATIONS, run
 from vector_world import World
 
-from carnet_crypto.chain import EntryType
-from carnet_crypto.control import ControlType
+from carnet_crypto.chain_bodies import EntryType
+from carnet_crypto.control_bodies import ControlType
 from carnet_crypto.errors import Reason
 from carnet_crypto.labels import CONTEXT, Label
 from carnet_crypto.secret.header import Kind

@@ -21,7 +21,8 @@ from carnet.clock import MovableClock
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet.store.embedded import EmbeddedPostgres
-from carnet_client.messenger import Conversation, Messenger
+from carnet_client.conversation import Conversation
+from carnet_client.messenger import Messenger
 from carnet_crypto.secret.content import Verdict
 
 WORDS = "canary: the result of this morning"

@@ -22,8 +22,9 @@ from carnet.people.actor import actor_key
 from carnet.store.blobs import SEALED_FILE, BlobStore
 from carnet.store.database import Database
 from carnet.store.tables import Blob
-from carnet_crypto.control import History, Policy, Roles
+from carnet_crypto.control_bodies import Policy
 from carnet_crypto.encoding import from_base64url, to_base64url
+from carnet_crypto.kinds import History, Roles
 from carnet_crypto.secret import conversation
 
 

@@ -26,8 +26,8 @@ from carnet.people.actor import CONSOLE
 from carnet.records.tables import Record
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
-from carnet_crypto.chain import AccountKind, RosterRole, Scope
-from carnet_crypto.control import Added, RemovalReason, Role
+from carnet_crypto.control_bodies import Added
+from carnet_crypto.kinds import AccountKind, RemovalReason, Role, RosterRole, Scope
 from carnet_crypto.secret import conversation, identity
 from carnet_crypto.secret.content import Text
 from carnet_crypto.secret.messages import Draft, seal
@@ -208,7 +208,7 @@ async def test_who_joins_without_history_is_told_none_of_it(
 
 
 def conversation_none() -> int:
-    from carnet_crypto.control import NO_HISTORY
+    from carnet_crypto.control_bodies import NO_HISTORY
 
     return NO_HISTORY
 

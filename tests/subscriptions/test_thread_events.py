@@ -20,8 +20,8 @@ from carnet.messaging import message_actions
 from carnet.people.tables import Professional as ProfessionalRow
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
-from carnet_crypto.control import RemovalReason, Role
 from carnet_crypto.encoding import to_base64url
+from carnet_crypto.kinds import RemovalReason, Role
 from carnet_crypto.secret import conversation
 
 EVENT = """ __typename ... on CaughtUp { cursor }

@@ -39,8 +39,9 @@ from carnet.people.actor import Actor
 from carnet.store.database import Work
 from carnet.store.signing import Signer
 from carnet_crypto.account import Account
-from carnet_crypto.chain import AccountKind, read_entry
+from carnet_crypto.chain import read_entry
 from carnet_crypto.errors import ProtocolError
+from carnet_crypto.kinds import AccountKind
 from carnet_crypto.values import AccountId, Label32
 
 CLOCK_SKEW = timedelta(minutes=5)  # that a device's clock may be wrong by

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from carnet.messaging.tables import MessagingDevice, MessagingMandate
 from carnet.store.database import Work
 from carnet_crypto.account import Account
-from carnet_crypto.chain import Scope
+from carnet_crypto.kinds import Scope
 
 LAST_MOMENT = datetime(9999, 12, 31, tzinfo=UTC)  # the protocol's time goes on after it
 

@@ -42,20 +42,12 @@ from carnet.messaging.usage import count
 from carnet.people.actor import Actor
 from carnet.store.database import Work
 from carnet_crypto.account import Account
-from carnet_crypto.control import (
-    ControlEntry as SignedEntry,
-)
-from carnet_crypto.control import (
-    Create,
-    Leave,
-    Policy,
-    Role,
-    Rotation,
-    Wrap,
-    WrapFor,
-    read_control,
-)
+from carnet_crypto.control import ControlEntry as SignedEntry
+from carnet_crypto.control import read_control
+from carnet_crypto.control_bodies import Create, Leave, Policy
 from carnet_crypto.errors import ProtocolError, Reason, Refused
+from carnet_crypto.kinds import Role
+from carnet_crypto.rotation import Rotation, Wrap, WrapFor
 from carnet_crypto.thread import Thread as ThreadLog
 from carnet_crypto.thread import check_keys, check_wraps
 from carnet_crypto.values import AccountId

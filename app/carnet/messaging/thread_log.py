@@ -20,8 +20,10 @@ from carnet.messaging.tables import (
     ThreadRole,
 )
 from carnet.store.database import Work
-from carnet_crypto.control import Policy, Role, read_control
+from carnet_crypto.control import read_control
+from carnet_crypto.control_bodies import Policy
 from carnet_crypto.errors import Malformed
+from carnet_crypto.kinds import Role
 from carnet_crypto.thread import Epoch, Member
 from carnet_crypto.thread import Thread as ThreadLog
 from carnet_crypto.values import AccountId, Digest, ThreadId

@@ -11,8 +11,8 @@ import segno
 from carnet_client.cli.profile import with_messenger
 from carnet_client.errors import UserMistake
 from carnet_client.messenger import Messenger
-from carnet_crypto.account import Device
-from carnet_crypto.chain import RevocationReason
+from carnet_crypto.device import Device
+from carnet_crypto.kinds import RevocationReason
 
 
 def qr_text(text: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from unicodedata import category
 
+from carnet_client.conversation import Conversation
 from carnet_client.messages import Message
-from carnet_client.messenger import Conversation, Messenger
+from carnet_client.messenger import Messenger
 from carnet_crypto.secret.filenames import safe_name
 
 _VERDICTS = {1: "taken note", 2: "agrees", 3: "disagrees"}

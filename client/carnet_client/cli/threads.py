@@ -10,10 +10,11 @@ import click
 
 from carnet_client.cli.profile import with_messenger
 from carnet_client.cli.showing import lines_of, plain
+from carnet_client.conversation import Conversation
 from carnet_client.core import now_ms
 from carnet_client.errors import UserMistake
 from carnet_client.events import Alarm, Connected, Disconnected, ThreadChanged
-from carnet_client.messenger import Conversation, Messenger
+from carnet_client.messenger import Messenger
 from carnet_crypto.values import ThreadId
 
 SHORT = 10  # hexadecimal digits of a thread's id that tell it from others

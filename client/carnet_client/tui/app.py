@@ -12,11 +12,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Footer, Input, Label, ListItem, ListView, ProgressBar, Static
 
+from carnet_client.answers import AccountInfo, ThreadInfo
 from carnet_client.cli.showing import lines_of, plain
+from carnet_client.conversation import Conversation
 from carnet_client.errors import ClientError, UserMistake
 from carnet_client.events import Alarm, Connected, Disconnected, Event, ThreadChanged
-from carnet_client.messenger import Conversation, Messenger
-from carnet_client.relay import AccountInfo, ThreadInfo
+from carnet_client.messenger import Messenger
 from carnet_client.tui.screens import AlarmsScreen, AskScreen, PickScreen, SafetyScreen
 from carnet_crypto.errors import ProtocolError
 from carnet_crypto.secret.filenames import safe_name

@@ -7,34 +7,33 @@ from dataclasses import dataclass, replace
 
 from carnet_crypto import sodium
 from carnet_crypto.account import Account
-from carnet_crypto.control import (
+from carnet_crypto.control import Place, thread_context, unsigned_control
+from carnet_crypto.control_bodies import (
     NONCE_BYTES,
     Add,
     Added,
     CloseThread,
     ControlBody,
     Create,
-    EpochMember,
     ForkResolve,
-    HistoryWrap,
     Joined,
     Leave,
-    Place,
     Policy,
-    RemovalReason,
     Remove,
-    Role,
     Rotate,
-    Rotation,
     SetPolicy,
+)
+from carnet_crypto.errors import Malformed, OpenFailed, Reason, Refused
+from carnet_crypto.kinds import RemovalReason, Role
+from carnet_crypto.labels import Label
+from carnet_crypto.rotation import (
+    EpochMember,
+    HistoryWrap,
+    Rotation,
     Wrap,
     WrapFor,
     digest_of_wraps,
-    thread_context,
-    unsigned_control,
 )
-from carnet_crypto.errors import Malformed, OpenFailed, Reason, Refused
-from carnet_crypto.labels import Label
 from carnet_crypto.secret.keys import AekKeys, DeviceKeys, Entropy, epoch_commitment
 from carnet_crypto.thread import Thread, known
 from carnet_crypto.values import AccountId, BoxSecret, Digest, EpochSecret, ThreadId

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from carnet_crypto import sodium
 from carnet_crypto.account import Account
 from carnet_crypto.admission import admit_box_key, admit_sign_key
-from carnet_crypto.chain import DeviceFlag, device_id, possession_of_device
+from carnet_crypto.chain import device_id, possession_of_device
 from carnet_crypto.errors import Reason, Refused
 from carnet_crypto.hashing import digest
+from carnet_crypto.kinds import DeviceFlag
 from carnet_crypto.labels import Label
 from carnet_crypto.secret.identity import DeviceOffer, offer
 from carnet_crypto.secret.keys import DeviceKeys, Entropy

@@ -12,19 +12,14 @@ from dataclasses import dataclass
 from unicodedata import normalize
 
 from carnet_crypto import sodium
-from carnet_crypto.account import (
-    LEAST_MEMORY_KIB,
-    LEAST_PASSES,
-    MOST_MEMORY_KIB,
-    MOST_PASSES,
-    Account,
-)
-from carnet_crypto.chain import RECOVERY_SALT, RecoverySet
+from carnet_crypto.account import Account
+from carnet_crypto.chain_bodies import RECOVERY_SALT, RecoverySet
 from carnet_crypto.errors import Malformed, OpenFailed, ProtocolError, Reason, Refused
 from carnet_crypto.hashing import derive, digest
 from carnet_crypto.labels import Label
 from carnet_crypto.padding import pad_to, strip
 from carnet_crypto.secret.keys import Entropy, RootKey
+from carnet_crypto.stretching import LEAST_MEMORY_KIB, LEAST_PASSES, check_cost
 from carnet_crypto.values import AccountId, BoxPublic, BoxSecret, Digest, Key, SignSeed
 from carnet_crypto.wire import Reader, u8, u32
 
@@ -118,11 +113,8 @@ class Stretching:
         Raises:
             Refused: it is so (`WEAK_PARAMETERS`).
         """
-        if (
-            not LEAST_PASSES <= self.passes <= MOST_PASSES
-            or not LEAST_MEMORY_KIB <= self.memory_kib <= MOST_MEMORY_KIB
-            or len(self.salt) != RECOVERY_SALT
-        ):
+        check_cost(self.passes, self.memory_kib)
+        if len(self.salt) != RECOVERY_SALT:
             raise Refused(Reason.WEAK_PARAMETERS)
 
     def encode(self) -> bytes:

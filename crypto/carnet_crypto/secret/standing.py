@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from carnet_crypto.account import Account, Device
-from carnet_crypto.control import Role
+from carnet_crypto.account import Account
+from carnet_crypto.device import Device
 from carnet_crypto.errors import Reason, Refused
+from carnet_crypto.kinds import Role
 from carnet_crypto.secret.content import Attachments, Content, Text
 from carnet_crypto.secret.header import Header
 from carnet_crypto.thread import Thread

@@ -8,37 +8,20 @@ had seen (a graph that orders them), and the control log its author believed in.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from carnet_crypto.account import Account
-from carnet_crypto.control import read_control
 from carnet_crypto.envelope import Envelope, read_envelope
 from carnet_crypto.errors import Malformed, OpenFailed, Reason, Refused
-from carnet_crypto.secret.content import (
-    Acknowledgement,
-    Attachments,
-    Complaint,
-    Content,
-    Edit,
-    Receipt,
-    Retraction,
-    System,
-    Text,
-)
+from carnet_crypto.secret.content import Attachments, Content, Text
+from carnet_crypto.secret.control_log import Behind, ControlLog, ControlPin
 from carnet_crypto.secret.happenings import (
-    Acknowledged,
-    Complained,
-    Edited,
     Equivocation,
     Erased,
     Fork,
     GapFilled,
     Happening,
-    Read,
     Rejected,
-    Retracted,
-    Said,
     Shown,
     StaleAuthor,
     Withheld,
@@ -46,34 +29,13 @@ from carnet_crypto.secret.happenings import (
 from carnet_crypto.secret.header import MOST_HEADS, Header, Kind
 from carnet_crypto.secret.messages import Draft, Opened, UnknownAuthor, open_message
 from carnet_crypto.secret.order import DeviceLine, marked, ordered, parents
+from carnet_crypto.secret.references import References
 from carnet_crypto.secret.standing import check_author, check_device
-from carnet_crypto.thread import Thread, check_keys
+from carnet_crypto.thread import Thread
 from carnet_crypto.values import AccountId, DeviceId, Digest, EpochSecret, MessageId
 
-MOST_WAITING = 100  # of an account: edits and the like whose message has not come, kept at most
 HEARTBEAT = 24 * 3600 * 1000  # milliseconds after which what was read is answered, by a receipt
 _MAY_CHANGE = (Reason.UNKNOWN_MEMBER, Reason.NOT_AUTHORIZED)  # by what chains say
-_WORDS = (Kind.TEXT, Kind.ATTACHMENTS)
-
-
-class Behind(Exception):
-    """A message names an entry, an epoch or a device that we do not have.
-
-    Read all chains and the log to their ends, and then the message again, as current. ``account``
-    is whose chain is missing, where it is one that may not be known at all.
-    """
-
-    def __init__(self, account: AccountId | None = None) -> None:
-        super().__init__("something has to be read first")
-        self.account = account
-
-
-@dataclass(frozen=True, slots=True)
-class ControlPin:
-    """What is kept of a control log over a restart, so that it never goes back."""
-
-    number: int
-    head: Digest
 
 
 class Transcript:
@@ -84,28 +46,19 @@ class Transcript:
     ) -> None:
         self.own = own
         self.author = own if author is None else author
+        self.log = ControlLog(pin)
         self.is_frozen = False
         self.shown: dict[MessageId, Shown] = {}
         self.secrets: dict[int, EpochSecret] = {}
-        self.is_unvouched = False  # the newest control entry is of a device revoked since
-        self._pin = pin
-        self._states: list[Thread] = []
-        self._by_head: dict[Digest, Thread] = {}
         self._lines: dict[DeviceId, DeviceLine] = {}
+        self._references = References(self.shown, self._lines)
         self._wrote: dict[DeviceId, tuple[int, MessageId]] = {}
         self._answered: set[MessageId] = set()
         self._unanswered: set[MessageId] = set()
         self._newest_epoch = 0  # that any message shown is of
         self._withheld: dict[MessageId, tuple[int, Opened, Envelope]] = {}
         self._vouched: dict[MessageId, int] = {}  # least checkpoint of who stands upon it
-        self._waiting: dict[MessageId, list[Opened]] = {}
-        self._waits_of: dict[AccountId, int] = {}
-        self._receipts: dict[DeviceId, Opened] = {}  # for what has not come
-        self._edits: dict[MessageId, list[MessageId]] = {}
-        self._retracted: set[MessageId] = set()
         self._epoch_messages: dict[int, int] = {}
-
-    # --- the control log
 
     @property
     def thread(self) -> Thread:
@@ -114,78 +67,12 @@ class Transcript:
         Raises:
             Behind: nothing of it has been read.
         """
-        if not self._states:
-            raise Behind
-        return self._states[-1]
-
-    @property
-    def number(self) -> int:
-        """The number of the newest entry that was read; -1 for none."""
-        return len(self._states) - 1
+        return self.log.thread
 
     @property
     def messages_in_epoch(self) -> int:
         """How many messages the newest epoch has, as far as they were seen."""
         return self._epoch_messages.get(self.thread.epoch.number, 0)
-
-    def take_control(
-        self,
-        data: bytes,
-        author: Account,
-        *,
-        is_history: bool = False,
-        accounts: Mapping[AccountId, Account] | None = None,
-    ) -> Thread:
-        """Read the next entry of the log.
-
-        Args:
-            data: the entry.
-            author: the author's account as known now.
-            is_history: it may have been in the log for a while: `Thread.extend`. Then
-                ``is_unvouched`` tells whether somebody has to be asked.
-            accounts: the verified accounts of all members, to check the keys that an epoch was
-                sealed for, and whom the author may write for.
-
-        Raises:
-            ProtocolError: it does not hold. Nothing has changed, and the log ends here for us.
-        """
-        entry = read_control(data)
-        represented = [] if accounts is None else list(accounts.values())
-        if accounts is not None and entry.rotation is not None:
-            check_keys(entry.rotation, accounts)
-        if self._states:
-            state = self.thread.extend(data, author, is_history=is_history, represented=represented)
-        else:
-            state = Thread.begin(data, author, is_history=is_history, represented=represented)
-        pin = self._pin
-        if pin is not None and state.number == pin.number and state.head != pin.head:
-            raise Refused(Reason.SPLIT_VIEW)
-        was_seen = pin is not None and state.number <= pin.number
-        is_revoked = author.devices[entry.device].revoked_in is not None
-        self.is_unvouched = is_revoked and not was_seen
-        self._states.append(state)
-        self._by_head[state.head] = state
-        return state
-
-    def trust_unvouched(self) -> None:
-        """Take the user's word that what a revoked device wrote last is what it should be."""
-        self.is_unvouched = False
-
-    def check_complete(self) -> None:
-        """Check that the log, once read to its end, has not become shorter.
-
-        Raises:
-            Refused: it has (`OUT_OF_ORDER`): an alarm.
-        """
-        if self._pin is not None and self.number < self._pin.number:
-            raise Refused(Reason.OUT_OF_ORDER)
-
-    @property
-    def pin(self) -> ControlPin | None:
-        """What has to be kept over a restart: never less than what was kept before."""
-        if not self._states or (self._pin is not None and self.number < self._pin.number):
-            return self._pin
-        return ControlPin(self.thread.number, self.thread.head)
 
     # --- messages
 
@@ -248,7 +135,7 @@ class Transcript:
             return self._again(known, opened)
         if opened.id in self._withheld:
             return []
-        state = self._by_head.get(header.control_head)
+        state = self.log.at(header.control_head)
         if state is None:
             if not is_current:
                 raise Behind
@@ -270,7 +157,7 @@ class Transcript:
             return [Withheld(number, opened.id, header.device)]
         told = self._show(number, opened, envelope)
         if is_sure and state.head == self.thread.head:
-            self.is_unvouched = False
+            self.log.is_unvouched = False
         least = vouched if vouched is not None else header.checkpoint_size
         told += self._vouch(
             header, min(least, header.checkpoint_size) if is_sure else least, accounts
@@ -281,7 +168,7 @@ class Transcript:
         """Take a message that was shown before: it changes nothing, unless its body is gone."""
         if known.content is None or opened.content is not None:
             return []
-        self._forget(known.id)
+        self._references.forget(known.id)
         return [Erased(known.id)]
 
     def _check_progress(self, header: Header) -> None:
@@ -292,8 +179,8 @@ class Transcript:
         known = [line.before(header.sequence), header, line.after(header.sequence)]
         steps = [each for each in known if each is not None]
         for earlier, later in pairwise(steps):
-            one, other = self._by_head[earlier.control_head], self._by_head[later.control_head]
-            if one.number > other.number:
+            one = self.log.number_of(earlier.control_head)
+            if one > self.log.number_of(later.control_head):
                 raise Refused(Reason.WRONG_EPOCH)
             if earlier.checkpoint_size > later.checkpoint_size:
                 raise Refused(Reason.SHRUNK_LOG)
@@ -338,12 +225,7 @@ class Transcript:
         count = self._epoch_messages.get(envelope.epoch, 0)
         self._epoch_messages[envelope.epoch] = count + 1
         self._place(shown)
-        told.extend(self._apply(opened))
-        for waiting in self._waiting.pop(opened.id, ()):
-            self._waits_of[waiting.header.account] -= 1
-            told.extend(self._apply(waiting))
-        for receipt in list(self._receipts.values()):
-            told.extend(self._apply(receipt))
+        told.extend(self._references.take(opened))
         return told
 
     def _place(self, shown: Shown) -> None:
@@ -390,102 +272,15 @@ class Transcript:
         device = None if owner is None else owner.devices.get(shown.header.device)
         return device is None or device.revoked_in is not None
 
-    # --- what messages say of one another
-
-    def _apply(self, opened: Opened) -> list[Happening]:
-        account, content = opened.header.account, opened.content
-        match content:
-            case Edit(message=target) | Retraction(message=target):
-                return self._change(opened, target, content)
-            case Receipt():
-                return self._read(opened, content)
-            case Acknowledgement(message=target):
-                if target not in self.shown:
-                    return self._wait(target, opened)
-                return [Acknowledged(account, content, opened.id)]
-            case System():
-                return [Said(account, content)]
-            case Complaint():
-                return [Complained(account, content)]
-            case _:
-                return []
-
-    def _change(
-        self, opened: Opened, target: MessageId, content: Edit | Retraction
-    ) -> list[Happening]:
-        changed = self.shown.get(target)
-        if changed is None:
-            return self._wait(target, opened)
-        is_own = changed.header.account == opened.header.account
-        if not is_own or changed.header.kind not in _WORDS:
-            number = self.shown[opened.id].number
-            return [Rejected(number, opened.id, Reason.NOT_AUTHORIZED)]
-        if isinstance(content, Retraction):
-            self._retracted.add(target)
-            self._forget(target)
-            return [Retracted(target, opened.id)]
-        edits = self._edits.setdefault(target, [])
-        edits.append(opened.id)
-        if target in self._retracted:
-            self._forget(opened.id)
-            return []
-        if self._last_edit(target) != opened.id:
-            return []
-        return [Edited(target, content.text, opened.id)]
-
-    def _last_edit(self, target: MessageId) -> MessageId | None:
-        """Return the edit that holds: the last in the order of all, whatever came last."""
-        edits = self._edits.get(target, [])
-        if len(edits) < 2:
-            return edits[0] if edits else None
-        places = {shown.id: place for place, shown in enumerate(ordered(self.shown))}
-        return max(edits, key=lambda id_: places[id_])
-
-    def _forget(self, id_: MessageId) -> None:
-        """Drop the words of a message, and all that they were changed to."""
-        for each in (id_, *self._edits.get(id_, ())):
-            self.shown[each] = replace(self.shown[each], content=None)
+    # --- their words
 
     def text(self, id_: MessageId) -> str | None:
         """Return the words of a message as they stand; None where it has none, or no more."""
-        shown = self.shown.get(id_)
-        if shown is None or not isinstance(shown.content, Text | Attachments):
-            return None
-        edit = self._last_edit(id_)
-        content = shown.content if edit is None else self.shown[edit].content
-        return content.text if isinstance(content, Text | Attachments | Edit) else None
+        return self._references.text(id_)
 
     def expire(self, at: int) -> list[Happening]:
         """Drop the words of what its author wanted gone by this time (milliseconds since 1970)."""
-        over = [
-            shown.id
-            for shown in self.shown.values()
-            if shown.content is not None and 0 < shown.header.expires_at <= at
-        ]
-        for id_ in over:
-            self._forget(id_)
-        return [Erased(id_) for id_ in over]
-
-    def _read(self, opened: Opened, receipt: Receipt) -> list[Happening]:
-        """Take a receipt once all it is for has come; of what was never sent, never."""
-        device = opened.header.device
-        waiting = self._receipts.get(device)
-        for seen in receipt.seen:
-            line = self._lines.get(seen.device)
-            if line is None or seen.sequence > line.newest:
-                if waiting is None or waiting.header.sequence < opened.header.sequence:
-                    self._receipts[device] = opened
-                return []
-        if waiting is not None and waiting.header.sequence <= opened.header.sequence:
-            del self._receipts[device]
-        return [Read(opened.header.account, receipt)] if receipt.seen else []
-
-    def _wait(self, target: MessageId, opened: Opened) -> list[Happening]:
-        count = self._waits_of.get(opened.header.account, 0)
-        if count < MOST_WAITING:
-            self._waits_of[opened.header.account] = count + 1
-            self._waiting.setdefault(target, []).append(opened)
-        return []
+        return self._references.expire(at)
 
     # --- order
 
@@ -510,7 +305,7 @@ class Transcript:
             raise Refused(Reason.SPLIT_VIEW)
         if self.thread.is_closed:
             raise Refused(Reason.CLOSED)
-        if self.is_unvouched:
+        if self.log.is_unvouched:
             raise Refused(Reason.REVOKED_DEVICE)
         if not self.thread.may_write(self.own):
             raise Refused(Reason.NOT_AUTHORIZED)
