@@ -21,6 +21,7 @@ from carnet.errors import (
     ThreadClosed,
     ValidationFailed,
 )
+from carnet.messaging import control_log, messages
 from carnet.messaging.rules import Writing, denied, writing
 from carnet.messaging.sending import Prepared, prepare, writing_down
 from carnet.messaging.tables import (
@@ -33,11 +34,9 @@ from carnet.messaging.tables import (
     ThreadRole,
     ThreadState,
 )
-from carnet.messaging.taking_part import (
-    takes_part,
-)
+from carnet.messaging.taking_part import takes_part
 from carnet.messaging.telling import ThreadEventKind, add, tell_all
-from carnet.messaging.threads import locked, log_after_epoch, messages_by_ids, require
+from carnet.messaging.threads import locked, require
 from carnet.messaging.usage import check, counted
 from carnet.notifications.actions import Notice, notify_all
 from carnet.notifications.tables import NotificationKind
@@ -109,7 +108,7 @@ async def send(actor: Actor, work: Work, blobs: BlobStore, sending: Sending) -> 
     if not is_allowed:
         raise denied(rule)
     if envelope.epoch != thread.epoch:
-        entries = await log_after_epoch(work, thread.id, envelope.epoch)
+        entries = await control_log.after_epoch(work, thread.id, envelope.epoch)
         raise StaleControlHead(number=thread.control_number, entries=tuple(entries))
     if thread.has_left or thread.epoch_messages >= MOST_EPOCH_MESSAGES:
         raise RotationDue()
@@ -220,7 +219,7 @@ async def erase(actor: Actor, work: Work, message_id: UUID) -> UUID:
         NotFound: the actor does not see the message.
         AccessDenied: it is neither theirs nor in a thread that they manage.
     """
-    row = (await messages_by_ids(actor, work, [message_id])).get(message_id)
+    row = (await messages.by_ids(actor, work, [message_id])).get(message_id)
     if row is None:
         raise NotFound()
     thread = await locked(actor, work, None, row.thread_id)

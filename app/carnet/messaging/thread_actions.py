@@ -10,7 +10,7 @@ from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from carnet.errors import Conflict, StaleControlHead, ThreadClosed, ValidationFailed
-from carnet.messaging import company
+from carnet.messaging import company, control_log
 from carnet.messaging.account_actions import CLOCK_SKEW
 from carnet.messaging.accounts import require_own
 from carnet.messaging.tables import (
@@ -24,7 +24,7 @@ from carnet.messaging.tables import (
 )
 from carnet.messaging.telling import ThreadEventKind, tell
 from carnet.messaging.thread_log import columns_of, rebuild
-from carnet.messaging.threads import locked, log_after
+from carnet.messaging.threads import locked
 from carnet.messaging.usage import count
 from carnet.messaging.wraps import GivenWrap, check_history, check_recipients, keep, own_wraps
 from carnet.people.actor import Actor
@@ -164,7 +164,7 @@ async def _refuse_stale(work: Work, row: Thread, entry: SignedEntry) -> None:
     if entry.number > row.control_number or known == row.control_number:
         known = max(row.control_number - 1, -1)  # it links to another entry than ours
     raise StaleControlHead(
-        number=row.control_number, entries=tuple(await log_after(work, row.id, known))
+        number=row.control_number, entries=tuple(await control_log.after(work, row.id, known))
     )
 
 
