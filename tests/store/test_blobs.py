@@ -25,7 +25,7 @@ from carnet.errors import (
     UserMistake,
 )
 from carnet.store import blobs as module
-from carnet.store import sweeping
+from carnet.store import sweeping, uploads
 from carnet.store.blobs import BlobStore, StoredBlob
 from carnet.store.database import Database
 from carnet.store.keys import FileKeyProvider
@@ -458,7 +458,7 @@ async def test_what_a_killed_process_left_is_swept(
                 kek_id="0",
                 wrapped_key=b"",
                 created_at=work.now,
-                expires_at=work.now + module.PENDING_LIFE,
+                expires_at=work.now + uploads.PENDING_LIFE,
             )
         )
     folder = local.objects.folder
@@ -528,7 +528,7 @@ async def test_a_sweep_goes_on_where_the_last_one_stopped(
 async def test_an_upload_outlives_its_first_lease(
     local: BlobStore, database: Database, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RENEWAL_INTERVAL", 0)
+    monkeypatch.setattr(uploads, "RENEWAL_INTERVAL", 0)
 
     async def slow() -> AsyncIterator[bytes]:
         for _ in range(4):
@@ -559,7 +559,7 @@ async def test_an_upload_that_was_swept_meanwhile_fails_and_leaves_nothing(
 async def test_the_quota_of_bytes_counts_what_was_announced(
     local: BlobStore, database: Database, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "UNCLAIMED_BYTES_LIMIT", 100)
+    monkeypatch.setattr(uploads, "UNCLAIMED_BYTES_LIMIT", 100)
 
     async def send(size: int, owner: str = OWNER) -> StoredBlob:
         return await local.receive(
@@ -588,7 +588,7 @@ async def test_the_quota_of_bytes_counts_what_was_announced(
 async def test_the_quota_of_numbers_holds_when_many_come_at_once(
     local: BlobStore, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "UNCLAIMED_COUNT_LIMIT", 3)
+    monkeypatch.setattr(uploads, "UNCLAIMED_COUNT_LIMIT", 3)
     results = await asyncio.gather(
         *(
             local.receive(database, OWNER, pieces_of(b"x"), media_type="a/b", limit_bytes=10)
