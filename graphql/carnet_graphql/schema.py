@@ -11,6 +11,7 @@ from carnet_graphql.document_mutations import DocumentMutation
 from carnet_graphql.explaining import ExplainingQuery
 from carnet_graphql.export_mutations import ExportMutation
 from carnet_graphql.grant_mutations import GrantMutation
+from carnet_graphql.immunization_mutations import ImmunizationMutation
 from carnet_graphql.intake import IntakeMutation
 from carnet_graphql.journal import JournalQuery
 from carnet_graphql.lifecycle_mutations import LifecycleMutation
@@ -50,6 +51,7 @@ class Query(
 class Mutation(
     PeopleMutation,
     ProfileMutation,
+    ImmunizationMutation,
     PreventionMutation,
     DocumentMutation,
     ExportMutation,
