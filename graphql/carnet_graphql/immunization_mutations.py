@@ -7,7 +7,6 @@ from uuid import UUID
 
 import strawberry
 
-from carnet.errors import NotFound as NotFoundRefusal
 from carnet.records import actions, certified
 from carnet.records.sections import CODINGS_LIMIT
 from carnet.store.database import Work
@@ -26,7 +25,7 @@ from carnet_graphql.errors import (
 )
 from carnet_graphql.idempotency import IdempotencyKey, idempotency_key, perform
 from carnet_graphql.immunizations import Immunization
-from carnet_graphql.node import load_node, read_id
+from carnet_graphql.node import load_node, read_id, require_node
 from carnet_graphql.records import Record
 
 
@@ -141,9 +140,7 @@ class ImmunizationMutation:
         async def act(work: Work) -> UUID:
             return await actions.report_dose(info.context.actor, work, record_id, draft)
 
-        dose = await load_node(info.context, Immunization, await perform(info, input, act))
-        if dose is None:
-            raise NotFoundRefusal()
+        dose = await require_node(info.context, Immunization, await perform(info, input, act))
         return AddImmunizationSuccess(immunization=dose)
 
     @strawberry.mutation(
@@ -162,9 +159,7 @@ class ImmunizationMutation:
                 context.actor, work, context.trust, record_id, text
             )
 
-        record = await load_node(context, Record, await perform(info, input, act))
-        if record is None:
-            raise NotFoundRefusal()
+        record = await require_node(context, Record, await perform(info, input, act))
         return AddVaccinationCertificateSuccess(record=record)
 
     @strawberry.mutation(description="Take back your own report of a dose.")

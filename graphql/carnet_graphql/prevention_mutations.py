@@ -9,14 +9,13 @@ from uuid import UUID
 import strawberry
 
 from carnet.errors import BadId
-from carnet.errors import NotFound as NotFoundRefusal
 from carnet.prevention import appointments, feeds, statements
 from carnet.prevention.importing import ImportOutcome, import_ics
 from carnet.store.database import Work
 from carnet_graphql.appointments import Appointment
 from carnet_graphql.context import Info
 from carnet_graphql.idempotency import perform
-from carnet_graphql.node import Node, load_node, read_id
+from carnet_graphql.node import Node, read_id, require_node
 from carnet_graphql.prevention_payloads import (
     AddAppointmentInput,
     AddAppointmentPayload,
@@ -79,14 +78,6 @@ def _statement_id(text: str) -> tuple[type[Node], UUID]:
     raise BadId(path=("statementId",))
 
 
-async def _seen(info: Info, kind: type[N], key: UUID) -> N:
-    """Return what was written, as its author may see it."""
-    found = await load_node(info.context, kind, key)
-    if found is None:
-        raise NotFoundRefusal()
-    return found
-
-
 @strawberry.type
 class PreventionMutation:
     """Mutations of the prevention calendar."""
@@ -107,7 +98,7 @@ class PreventionMutation:
             )
 
         key = await perform(info, input, act)
-        return AddPreventionActSuccess(act=await _seen(info, PreventionAct, key))
+        return AddPreventionActSuccess(act=await require_node(info.context, PreventionAct, key))
 
     @strawberry.mutation(description="Take back an act, a fact or a pregnancy that you stated.")
     async def remove_prevention_statement(
@@ -136,7 +127,7 @@ class PreventionMutation:
             )
 
         await perform(info, input, act)
-        return DecidePreventionSuccess(record=await _seen(info, Record, record_id))
+        return DecidePreventionSuccess(record=await require_node(info.context, Record, record_id))
 
     @strawberry.mutation(
         description="State a fact that changes what is asked; again, with a new end."
@@ -153,7 +144,9 @@ class PreventionMutation:
             )
 
         key = await perform(info, input, act)
-        return StatePreventionFactSuccess(fact=await _seen(info, PreventionFact, key))
+        return StatePreventionFactSuccess(
+            fact=await require_node(info.context, PreventionFact, key)
+        )
 
     @strawberry.mutation(description="State a pregnancy, or how the one that began then ended.")
     async def state_pregnancy(
@@ -173,7 +166,7 @@ class PreventionMutation:
             )
 
         key = await perform(info, input, act)
-        return StatePregnancySuccess(pregnancy=await _seen(info, Pregnancy, key))
+        return StatePregnancySuccess(pregnancy=await require_node(info.context, Pregnancy, key))
 
     @strawberry.mutation(
         description="Choose about which kinds of prevention no message comes; the calendar stays"
@@ -191,7 +184,9 @@ class PreventionMutation:
             )
 
         await perform(info, input, act)
-        return RefusePreventionMessagesSuccess(record=await _seen(info, Record, record_id))
+        return RefusePreventionMessagesSuccess(
+            record=await require_node(info.context, Record, record_id)
+        )
 
     @strawberry.mutation(description="Set an appointment or a reminder.")
     async def add_appointment(
@@ -205,7 +200,7 @@ class PreventionMutation:
             return await appointments.add(info.context.actor, work, record_id, draft)
 
         key = await perform(info, input, act)
-        return AddAppointmentSuccess(appointment=await _seen(info, Appointment, key))
+        return AddAppointmentSuccess(appointment=await require_node(info.context, Appointment, key))
 
     @strawberry.mutation(description="Move or correct an appointment.")
     async def change_appointment(
@@ -219,7 +214,9 @@ class PreventionMutation:
             return await appointments.change(info.context.actor, work, key, draft, input.sequence)
 
         await perform(info, input, act)
-        return ChangeAppointmentSuccess(appointment=await _seen(info, Appointment, key))
+        return ChangeAppointmentSuccess(
+            appointment=await require_node(info.context, Appointment, key)
+        )
 
     @strawberry.mutation(description="Cancel an appointment; it stays, said to be cancelled.")
     async def cancel_appointment(
@@ -232,7 +229,9 @@ class PreventionMutation:
             return await appointments.cancel(info.context.actor, work, key)
 
         await perform(info, input, act)
-        return CancelAppointmentSuccess(appointment=await _seen(info, Appointment, key))
+        return CancelAppointmentSuccess(
+            appointment=await require_node(info.context, Appointment, key)
+        )
 
     @strawberry.mutation(
         description="Take over appointments from a file of another calendar (.ics); given again,"
@@ -254,7 +253,7 @@ class PreventionMutation:
 
         await perform(info, input, act)
         return ImportAppointmentsSuccess(
-            record=await _seen(info, Record, record_id),
+            record=await require_node(info.context, Record, record_id),
             created=outcome.created,
             changed=outcome.changed,
             cancelled=outcome.cancelled,
@@ -281,7 +280,7 @@ class PreventionMutation:
             )
 
         key = await perform(info, input, act)
-        return CreateCalendarFeedSuccess(feed=await _seen(info, CalendarFeed, key))
+        return CreateCalendarFeedSuccess(feed=await require_node(info.context, CalendarFeed, key))
 
     @strawberry.mutation(description="End an address; it answers nothing any more.")
     async def revoke_calendar_feed(
@@ -294,4 +293,4 @@ class PreventionMutation:
             return await feeds.revoke(info.context.actor, work, key)
 
         record_id = await perform(info, input, act)
-        return RevokeCalendarFeedSuccess(record=await _seen(info, Record, record_id))
+        return RevokeCalendarFeedSuccess(record=await require_node(info.context, Record, record_id))

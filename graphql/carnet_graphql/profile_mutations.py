@@ -28,7 +28,7 @@ from carnet_graphql.errors import (
     ValidationFailed,
 )
 from carnet_graphql.idempotency import IdempotencyKey, idempotency_key, perform
-from carnet_graphql.node import load_any, load_node, read_id, write_id
+from carnet_graphql.node import load_any, read_id, require_node, write_id
 from carnet_graphql.profile import SECTION_TYPES, EntryStatus, ProfileEntry, Section
 from carnet_graphql.records import Record
 
@@ -257,7 +257,5 @@ class ProfileMutation:
             actor = info.context.actor
             return (await actions.declare_nothing(actor, work, record_id, input.section)).record_id
 
-        record = await load_node(info.context, Record, await perform(info, input, act))
-        if record is None:
-            raise NotFoundRefusal()
+        record = await require_node(info.context, Record, await perform(info, input, act))
         return DeclareNothingSuccess(record=record)
