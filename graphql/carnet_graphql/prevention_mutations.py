@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TypeVar
 from uuid import UUID
 
 import strawberry
 
 from carnet.errors import BadId
-from carnet.prevention import appointments, feeds, statements
-from carnet.prevention.importing import ImportOutcome, import_ics
+from carnet.prevention import feeds, statements
 from carnet.store.database import Work
-from carnet_graphql.appointments import Appointment
 from carnet_graphql.context import Info
 from carnet_graphql.idempotency import perform
 from carnet_graphql.node import Node, read_id, require_node
 from carnet_graphql.prevention_payloads import (
-    AddAppointmentInput,
-    AddAppointmentPayload,
-    AddAppointmentSuccess,
     AddPreventionActInput,
     AddPreventionActPayload,
     AddPreventionActSuccess,
-    CancelAppointmentInput,
-    CancelAppointmentPayload,
-    CancelAppointmentSuccess,
-    ChangeAppointmentInput,
-    ChangeAppointmentPayload,
-    ChangeAppointmentSuccess,
     CreateCalendarFeedInput,
     CreateCalendarFeedPayload,
     CreateCalendarFeedSuccess,
     DecidePreventionInput,
     DecidePreventionPayload,
     DecidePreventionSuccess,
-    ImportAppointmentsInput,
-    ImportAppointmentsPayload,
-    ImportAppointmentsSuccess,
     RefusePreventionMessagesInput,
     RefusePreventionMessagesPayload,
     RefusePreventionMessagesSuccess,
@@ -47,7 +32,6 @@ from carnet_graphql.prevention_payloads import (
     RevokeCalendarFeedInput,
     RevokeCalendarFeedPayload,
     RevokeCalendarFeedSuccess,
-    SkippedEntries,
     StatePregnancyInput,
     StatePregnancyPayload,
     StatePregnancySuccess,
@@ -68,7 +52,6 @@ _REMOVERS = {
     PreventionFact: statements.remove_fact,
     Pregnancy: statements.remove_pregnancy,
 }
-N = TypeVar("N", bound=Node)
 
 
 def _statement_id(text: str) -> tuple[type[Node], UUID]:
@@ -186,82 +169,6 @@ class PreventionMutation:
         await perform(info, input, act)
         return RefusePreventionMessagesSuccess(
             record=await require_node(info.context, Record, record_id)
-        )
-
-    @strawberry.mutation(description="Set an appointment or a reminder.")
-    async def add_appointment(
-        self, info: Info, input: AddAppointmentInput
-    ) -> AddAppointmentPayload:
-        """Set an appointment."""
-        record_id = read_id(input.record_id, Record, "recordId")
-
-        async def act(work: Work) -> UUID:
-            draft = input.appointment.draft()
-            return await appointments.add(info.context.actor, work, record_id, draft)
-
-        key = await perform(info, input, act)
-        return AddAppointmentSuccess(appointment=await require_node(info.context, Appointment, key))
-
-    @strawberry.mutation(description="Move or correct an appointment.")
-    async def change_appointment(
-        self, info: Info, input: ChangeAppointmentInput
-    ) -> ChangeAppointmentPayload:
-        """Change an appointment."""
-        key = read_id(input.appointment_id, Appointment, "appointmentId")
-
-        async def act(work: Work) -> UUID:
-            draft = input.appointment.draft()
-            return await appointments.change(info.context.actor, work, key, draft, input.sequence)
-
-        await perform(info, input, act)
-        return ChangeAppointmentSuccess(
-            appointment=await require_node(info.context, Appointment, key)
-        )
-
-    @strawberry.mutation(description="Cancel an appointment; it stays, said to be cancelled.")
-    async def cancel_appointment(
-        self, info: Info, input: CancelAppointmentInput
-    ) -> CancelAppointmentPayload:
-        """Cancel an appointment."""
-        key = read_id(input.appointment_id, Appointment, "appointmentId")
-
-        async def act(work: Work) -> UUID:
-            return await appointments.cancel(info.context.actor, work, key)
-
-        await perform(info, input, act)
-        return CancelAppointmentSuccess(
-            appointment=await require_node(info.context, Appointment, key)
-        )
-
-    @strawberry.mutation(
-        description="Take over appointments from a file of another calendar (.ics); given again,"
-        " only what changed since is taken."
-    )
-    async def import_appointments(
-        self, info: Info, input: ImportAppointmentsInput
-    ) -> ImportAppointmentsPayload:
-        """Import a file."""
-        record_id = read_id(input.record_id, Record, "recordId")
-        outcome = ImportOutcome()
-
-        async def act(work: Work) -> UUID:
-            nonlocal outcome
-            outcome = await import_ics(
-                info.context.actor, work, record_id, input.ics, input.time_zone
-            )
-            return record_id
-
-        await perform(info, input, act)
-        return ImportAppointmentsSuccess(
-            record=await require_node(info.context, Record, record_id),
-            created=outcome.created,
-            changed=outcome.changed,
-            cancelled=outcome.cancelled,
-            unchanged=outcome.unchanged,
-            skipped=[
-                SkippedEntries(reason=reason, count=count)
-                for reason, count in sorted(outcome.skipped.items())
-            ],
         )
 
     @strawberry.mutation(

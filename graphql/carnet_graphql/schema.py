@@ -5,6 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from carnet_graphql.access_mutations import AccessMutation
+from carnet_graphql.appointment_mutations import AppointmentMutation
 from carnet_graphql.assembly import CarnetSchema, build
 from carnet_graphql.delegations import DelegationMutation
 from carnet_graphql.document_mutations import DocumentMutation
@@ -53,6 +54,7 @@ class Mutation(
     ProfileMutation,
     ImmunizationMutation,
     PreventionMutation,
+    AppointmentMutation,
     DocumentMutation,
     ExportMutation,
     AccessMutation,
