@@ -39,7 +39,7 @@ from carnet.people.sessions import live_until
 from carnet.store.outages import is_outage
 from carnet.store.tails import Tail
 from carnet_graphql.context import Context
-from carnet_graphql.masking import log_failure, mask_all
+from carnet_graphql.masking import log_failure, mask_all, mask_exception
 from carnet_graphql.subscriptions.in_flight import InFlight
 from carnet_graphql.subscriptions.topic import CaughtUp, Topic
 
@@ -381,9 +381,7 @@ class Group:
             attempt += 1
 
     def _errors(self, error: Exception) -> list[GraphQLError]:
-        correlation_id = self._shared.new_context(self.actor).correlation_id
-        wrapped = GraphQLError(str(error), original_error=error)
-        return mask_all([wrapped], correlation_id) or []
+        return mask_exception(error, self._shared.new_context(self.actor).correlation_id)
 
     def _followed(self) -> Tail:
         assert self.tail is not None  # noqa: S101 — the hub sets it before anybody is let in

@@ -41,7 +41,7 @@ from carnet.store.tails import EVENT_LOG, Tails
 from carnet.store.tasks import end
 from carnet_graphql.assembly import CarnetSchema
 from carnet_graphql.context import Context
-from carnet_graphql.masking import mask_all
+from carnet_graphql.masking import mask_all, mask_exception
 from carnet_graphql.operations.operation import Operation
 from carnet_graphql.subscriptions.group import AccountWatch, Group, Member, Place, Shared, Sink
 from carnet_graphql.subscriptions.in_flight import InFlight
@@ -124,8 +124,7 @@ class Hub:
             return mask_all([error], context.correlation_id) or []
         except Exception as error:
             reason = Unavailable() if is_outage(error) else error
-            wrapped = GraphQLError(str(reason), original_error=reason)
-            return mask_all([wrapped], context.correlation_id) or []
+            return mask_exception(reason, context.correlation_id)
 
     def drain(self) -> None:
         """Send everybody away: this process stops."""

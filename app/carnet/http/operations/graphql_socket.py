@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
-from graphql import GraphQLError, OperationType
+from graphql import OperationType
 from websockets.http11 import Request
 
 from carnet.errors import RateLimited, Refusal, Unauthenticated, Unavailable, ValidationFailed
@@ -26,7 +26,7 @@ from carnet.http.operations.websocket import WebSocket
 from carnet.http.services import TOKEN_LIMIT, bearer_in, new_correlation_id
 from carnet.people.actor import Actor, Anonymous
 from carnet.store.outages import is_outage
-from carnet_graphql.masking import log_failure, mask_all
+from carnet_graphql.masking import log_failure, mask_exception
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -248,7 +248,8 @@ class GraphQLSocket(WebSocket):
             self.close(CloseCode.BAD_REQUEST, error.message)
             return
         except RateLimited as error:
-            self.write(messages.error(operation_id, [one.formatted for one in _masked(error)]))
+            refused = mask_exception(error, new_correlation_id())
+            self.write(messages.error(operation_id, [each.formatted for each in refused]))
             return
         operation = self._operations[operation_id] = SocketOperation(self, operation_id)
         operation.task = asyncio.create_task(self._run(operation, request))
@@ -284,10 +285,7 @@ class GraphQLSocket(WebSocket):
                 else:  # it did not run: the protocol has an ``error`` for that
                     self.finish(operation, messages.error(operation.id, body["errors"]))
         except Exception as error:
-            operation.end(_masked(Unavailable() if is_outage(error) else error))
+            reason = Unavailable() if is_outage(error) else error
+            operation.end(mask_exception(reason, new_correlation_id()))
         finally:
             operation.task = None
-
-
-def _masked(error: Exception) -> list[GraphQLError]:
-    return mask_all([GraphQLError(str(error), original_error=error)], new_correlation_id()) or []
