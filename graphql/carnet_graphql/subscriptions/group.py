@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from time import monotonic
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import orjson
@@ -41,6 +41,7 @@ from carnet.store.tails import Tail
 from carnet_graphql.context import Context
 from carnet_graphql.masking import log_failure, mask_all, mask_exception
 from carnet_graphql.subscriptions.in_flight import InFlight
+from carnet_graphql.subscriptions.member import Member, Place
 from carnet_graphql.subscriptions.topic import CaughtUp, Topic
 
 BATCH = 50  # rows that are rendered at a time
@@ -50,40 +51,6 @@ RETRY = 0.25  # seconds before the next attempt, and a little longer each time
 
 
 R = TypeVar("R")
-
-
-Place = tuple[int, UUID | None]
-"""A number of a stream, and the id of the event there."""
-
-
-class Sink(Protocol):
-    """Where the answers of one subscription go: a client, behind a transport."""
-
-    def send(self, payloads: Sequence[bytes]) -> bool:
-        """Hand on results, each a GraphQL response as JSON; false asks to wait for `ready`."""
-
-    async def ready(self) -> None:
-        """Wait until the client takes more."""
-
-    def end(self, errors: Sequence[GraphQLError]) -> None:
-        """Tell why there will be no more, or, without errors, that there is none."""
-
-
-class Member:
-    """One subscription of one client."""
-
-    __slots__ = ("catching_up", "cursor", "event_id", "group", "sink")
-
-    def __init__(self, group: Group, sink: Sink, cursor: int, event_id: UUID | None) -> None:
-        self.group = group
-        self.sink = sink
-        self.cursor = cursor  # the last number that it was told
-        self.event_id = event_id
-        self.catching_up: asyncio.Task[None] | None = None
-
-    def leave(self) -> None:
-        """End the subscription from the client's side."""
-        self.group.remove(self)
 
 
 @dataclass(frozen=True, slots=True)

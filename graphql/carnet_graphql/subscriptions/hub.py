@@ -43,8 +43,9 @@ from carnet_graphql.assembly import CarnetSchema
 from carnet_graphql.context import Context
 from carnet_graphql.masking import mask_all, mask_exception
 from carnet_graphql.operations.operation import Operation
-from carnet_graphql.subscriptions.group import AccountWatch, Group, Member, Place, Shared, Sink
+from carnet_graphql.subscriptions.group import AccountWatch, Group, Shared
 from carnet_graphql.subscriptions.in_flight import InFlight
+from carnet_graphql.subscriptions.member import Member, Place, Sink
 from carnet_graphql.subscriptions.topic import Follow, Topic
 
 TICK = 0.25  # seconds between two looks at rights that end by themselves

@@ -11,7 +11,7 @@ from graphql import GraphQLError
 from carnet.http.operations import messages
 from carnet.http.operations.messages import CloseCode
 from carnet.people.actor import Anonymous
-from carnet_graphql.subscriptions.group import Member
+from carnet_graphql.subscriptions.member import Member
 
 if TYPE_CHECKING:
     from carnet.http.operations.graphql_socket import GraphQLSocket
@@ -30,7 +30,7 @@ class SocketOperation:
         self.task: asyncio.Task[None] | None = None
 
     def send(self, payloads: Sequence[bytes]) -> bool:
-        """Write results; see `carnet_graphql.subscriptions.group.Sink`."""
+        """Write results; see `carnet_graphql.subscriptions.member.Sink`."""
         return self.socket.write_results(self.prefix, payloads)
 
     async def ready(self) -> None:
