@@ -130,7 +130,7 @@ class Rendering:
         return [None if event is None else next(following) for event in events], pace
 
     async def render_caught_up(self, number: int, event_id: UUID | None) -> bytes:
-        """Return `CaughtUp` as JSON: for each member anew, as no two cursors of it may be compared."""
+        """Return `CaughtUp` as JSON, anew for each member: no two cursors of it may be compared."""
         context = self._new_context(self._actor)
         event = CaughtUp(cursor=self._topic.cursor(context, number, event_id, is_salted=True))
         return await self._execute(context, event)
