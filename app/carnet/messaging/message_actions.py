@@ -22,6 +22,7 @@ from carnet.errors import (
     ValidationFailed,
 )
 from carnet.messaging import control_log, messages
+from carnet.messaging.retention import expiry
 from carnet.messaging.rules import Writing, denied, writing
 from carnet.messaging.sending import Prepared, prepare, writing_down
 from carnet.messaging.tables import (
@@ -49,7 +50,6 @@ from carnet_crypto.errors import ProtocolError
 from carnet_crypto.values import AccountId, DeviceId
 
 MOST_EPOCH_MESSAGES = 1000  # of one epoch: clients begin another long before
-MOST_DAYS = 36_500  # of a retention: what is kept longer is kept for good
 MOST_FILES = 16  # of one message
 EXPIRE_JOB = "messages.expire"
 EXPIRE_INTERVAL = timedelta(minutes=1)
@@ -131,7 +131,7 @@ async def send(actor: Actor, work: Work, blobs: BlobStore, sending: Sending) -> 
         "body": sending.envelope[cut:],
         "is_quiet": sending.is_quiet,
         "received_at": work.now,
-        "expires_at": _expiry(work, thread.retention_days, sending),
+        "expires_at": expiry(work.now, thread.retention_days, sending.expires_at),
     }
     inboxes, awaits = await _write(work, message, size)
     if files:
@@ -339,13 +339,6 @@ def _read(sending: Sending, now: datetime) -> Envelope:
     if sending.expires_at is not None and sending.expires_at <= now:
         raise ValidationFailed("It would have expired already.", path=("expires_at",))
     return envelope
-
-
-def _expiry(work: Work, retention_days: int, sending: Sending) -> datetime | None:
-    ends = [sending.expires_at] if sending.expires_at is not None else []
-    if retention_days:
-        ends.append(work.now + timedelta(days=min(retention_days, MOST_DAYS)))
-    return min(ends, default=None)
 
 
 async def _claim(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import case, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from carnet.errors import Conflict, StaleControlHead, ThreadClosed, ValidationFailed
 from carnet.messaging import company, control_log
 from carnet.messaging.account_actions import CLOCK_SKEW
 from carnet.messaging.accounts import require_own
+from carnet.messaging.retention import shorten
 from carnet.messaging.tables import (
     ControlEntry,
-    Message,
     MessagingAccount,
     Thread,
     ThreadMember,
@@ -36,7 +36,6 @@ from carnet_crypto.thread import Thread as ThreadLog
 from carnet_crypto.thread import check_keys, check_wraps
 from carnet_crypto.values import AccountId
 
-MOST_DAYS = 36_500  # of a retention; longer is as good as for ever
 MOST_CONTROL_ENTRIES = 10_000  # of one thread
 
 
@@ -165,17 +164,6 @@ async def _refuse_stale(work: Work, row: Thread, entry: SignedEntry) -> None:
         known = max(row.control_number - 1, -1)  # it links to another entry than ours
     raise StaleControlHead(
         number=row.control_number, entries=tuple(await control_log.after(work, row.id, known))
-    )
-
-
-async def shorten(work: Work, thread_id: UUID, days: int) -> None:
-    """Let messages expire as a new policy says; none is kept for longer than was promised."""
-    ends = Message.received_at + timedelta(days=min(days, MOST_DAYS))
-    await work.session.execute(
-        update(Message)
-        .where(Message.thread_id == thread_id, Message.erased_at.is_(None))
-        .values(expires_at=func.least(Message.expires_at, ends))
-        .execution_options(synchronize_session=False)
     )
 
 
