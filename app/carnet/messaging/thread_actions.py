@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import case, insert, select, update
@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from carnet.errors import Conflict, StaleControlHead, ThreadClosed, ValidationFailed
 from carnet.messaging import company, control_log
-from carnet.messaging.account_actions import CLOCK_SKEW
 from carnet.messaging.accounts import require_own
+from carnet.messaging.device_clocks import check_clock
 from carnet.messaging.retention import shorten
 from carnet.messaging.tables import (
     ControlEntry,
@@ -240,13 +240,9 @@ async def _set_members(
 def _read(data: bytes, now: datetime) -> SignedEntry:
     try:
         entry = read_control(data)
-        said = datetime.fromtimestamp(entry.at / 1000, UTC)
     except ProtocolError as error:
         raise _refusal(error) from None
-    except (OverflowError, OSError, ValueError):
-        raise ValidationFailed("The device's clock is wrong.", path=("entry",)) from None
-    if abs(said - now) > CLOCK_SKEW:
-        raise ValidationFailed("The device's clock is wrong.", path=("entry",))
+    check_clock(entry.at, now, "entry")
     return entry
 
 
