@@ -9,7 +9,6 @@ from uuid import UUID
 
 from carnet.documents import queries as documents
 from carnet.documents.tables import Document, DocumentCategory, DocumentContent
-from carnet.errors import NotFound
 from carnet.people.actor import Actor
 from carnet.people.tables import Person, PersonIdentifier
 from carnet.records import dose_queries, profile_queries
@@ -49,9 +48,7 @@ async def read_facts(actor: Actor, work: Work, record_id: UUID) -> Facts:
     Raises:
         NotFound: the record does not exist or is not theirs to see.
     """
-    record = (await records.by_ids(actor, work, [record_id])).get(record_id)
-    if record is None:
-        raise NotFound()
+    record = await records.record(actor, work, record_id)
     person = await records.person(actor, work, record.person_id)
     numbers = await records.identifiers_of(actor, work, [person.id])
     shortened: set[Section] = set()

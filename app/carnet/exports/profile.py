@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from carnet.documents import queries as documents
-from carnet.errors import NotFound
 from carnet.exports.writing import array, dumps
 from carnet.people.actor import Actor
 from carnet.people.tables import Person, PersonIdentifier
@@ -33,9 +32,7 @@ async def pieces(
 ) -> AsyncIterator[bytes]:
     """Yield the JSON, reading a page at a time."""
     async with database.read() as work:
-        record = (await records.by_ids(actor, work, [record_id])).get(record_id)
-        if record is None:
-            raise NotFound()
+        record = await records.record(actor, work, record_id)
         person = await records.person(actor, work, record.person_id)
         numbers = await records.identifiers_of(actor, work, [person.id])
         nothing = await profile_queries.nothing_to_declare(actor, work, [record_id])

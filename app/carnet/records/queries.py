@@ -115,6 +115,18 @@ async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, 
     return {row.id: row for row in await work.session.scalars(statement)}
 
 
+async def record(actor: Actor, work: Work, record_id: UUID) -> Record:
+    """Return a record.
+
+    Raises:
+        NotFound: no such record, or not theirs to see.
+    """
+    found = (await by_ids(actor, work, [record_id])).get(record_id)
+    if found is None:
+        raise NotFound()
+    return found
+
+
 def by_record(rows: Sequence[Fact]) -> dict[UUID, list[Fact]]:
     """Return facts by the record that they are in."""
     found: dict[UUID, list[Fact]] = defaultdict(list)
