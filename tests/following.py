@@ -51,6 +51,10 @@ JOURNAL = (
     " { journalEvents(record: $record, after: $after) { __typename ... on CaughtUp { cursor }"
     " ... on JournalEntryAdded { cursor entry { id action } released { id action } } } }"
 )
+NOTIFICATIONS = (
+    "subscription($after: Cursor) { notifications(after: $after) { __typename"
+    " ... on CaughtUp { cursor } ... on NotificationReceived { cursor notification { kind } } } }"
+)
 
 
 @dataclass

@@ -55,6 +55,7 @@ from carnet_graphql.people import Professional as ProfessionalNode
 
 __all__ = ["AUTHORED", "FRESH", "GONE", "HELD", "LISTS", "MASKED", "NAMES", "PLAIN", "SECRET"]
 BORN = "1980-05-04"
+REASON = "Patient inconscient aux urgences"  # for which a record is opened in an emergency
 
 
 @dataclass(slots=True)

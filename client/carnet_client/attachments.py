@@ -15,7 +15,7 @@ from typing import Any
 from carnet_client import operations
 from carnet_client.core import Core
 from carnet_client.errors import NotReadable, Unreachable, UserMistake
-from carnet_client.files import replacing
+from carnet_client.files import pieces_of, replacing
 from carnet_client.messages import Message
 from carnet_client.room import Room
 from carnet_crypto.errors import Malformed, OpenFailed
@@ -58,7 +58,7 @@ class Attachments:
         mime = mime or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         for attempt in range(UPLOADS):
             try:
-                pieces = _pieces_of(path)
+                pieces = pieces_of(path, PIECE)
                 return await self._upload(pieces, length, path.name, mime, progress)
             except Unreachable:
                 if attempt + 1 == UPLOADS:
@@ -218,15 +218,6 @@ async def _sealed(
 
 def _next(pieces: Iterator[bytes]) -> bytes | None:
     return next(pieces, None)
-
-
-async def _pieces_of(path: Path) -> AsyncGenerator[bytes, None]:
-    handle = await asyncio.to_thread(path.open, "rb")
-    try:
-        while piece := await asyncio.to_thread(handle.read, PIECE):
-            yield piece
-    finally:
-        await asyncio.to_thread(handle.close)
 
 
 async def _held_back(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -1,11 +1,13 @@
-"""Files that are either what they were or what they become, whatever happens in between."""
+"""Files: read piece by piece beside other work, and written so that they are either what they were
+or what they become, whatever happens in between."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -56,6 +58,20 @@ def write_whole(path: Path, data: bytes, *, may_replace: bool = True) -> None:
     """Write a file in one step, readable by its owner only (see `replacing`)."""
     with replacing(path, may_replace=may_replace) as file:
         file.write(data)
+
+
+async def pieces_of(path: Path, size: int) -> AsyncGenerator[bytes, None]:
+    """Yield a file in pieces of this many bytes; each is read in a thread, when it is asked for.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    handle = await asyncio.to_thread(path.open, "rb")
+    try:
+        while piece := await asyncio.to_thread(handle.read, size):
+            yield piece
+    finally:
+        await asyncio.to_thread(handle.close)
 
 
 def _claim(temporary: Path, path: Path) -> None:

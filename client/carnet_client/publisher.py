@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any, Self
 
 import httpx
 
+from carnet_client.files import pieces_of
 from carnet_client.formats import media_type_of
 
 CHUNK_BYTES = 256 * 1024  # read and sent at once: bounds memory whatever the file's size
@@ -184,7 +185,7 @@ class PublisherClient:
         for attempt in range(ATTEMPTS):
             pause = self._first_pause * 2**attempt
             try:
-                async with aclosing(_chunks(path)) as body:
+                async with aclosing(pieces_of(path, CHUNK_BYTES)) as body:
                     answer = await self._http.post("/intake", content=body, headers=headers)
             except httpx.TransportError as error:
                 last = Unreachable(f"The server does not answer ({type(error).__name__}).")
@@ -208,15 +209,6 @@ def _checked(server: str) -> httpx.URL:
     if url.scheme not in {"http", "https"} or not url.host or not 0 < (url.port or 80) < 2**16:
         raise Unreachable("The server's address is not an http:// or https:// URL.")
     return url
-
-
-async def _chunks(path: Path) -> AsyncGenerator[bytes, None]:
-    handle = await asyncio.to_thread(path.open, "rb")
-    try:
-        while chunk := await asyncio.to_thread(handle.read, CHUNK_BYTES):
-            yield chunk
-    finally:
-        await asyncio.to_thread(handle.close)
 
 
 def _receipt(answer: httpx.Response) -> Receipt:

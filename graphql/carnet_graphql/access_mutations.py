@@ -17,10 +17,10 @@ from carnet_graphql.errors import (
     Unauthenticated,
     ValidationFailed,
 )
-from carnet_graphql.grantees import PatientReferenceInput, seen_record
+from carnet_graphql.grantees import PatientReferenceInput
 from carnet_graphql.grants import EmergencyAccess, EmergencyKind
 from carnet_graphql.idempotency import IdempotencyKey, idempotency_key, perform
-from carnet_graphql.node import read_id, write_id
+from carnet_graphql.node import read_id, require_node, write_id
 from carnet_graphql.records import Record
 
 
@@ -144,7 +144,7 @@ class AccessMutation:
             )
 
         return ChangeAccessSettingsSuccess(
-            record=await seen_record(info, await perform(info, input, act))
+            record=await require_node(info.context, Record, await perform(info, input, act))
         )
 
     @strawberry.mutation(
@@ -170,7 +170,7 @@ class AccessMutation:
             async with info.context.database.read() as work:
                 opened.append(await emergencies.record_of(info.context.actor, work, access_id))
         return OpenEmergencyAccessSuccess(
-            record=await seen_record(info, opened[0]),
+            record=await require_node(info.context, Record, opened[0]),
             emergency_access_id=write_id(EmergencyAccess, access_id),
         )
 

@@ -13,7 +13,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 
 from carnet_graphql.context import Context
 from carnet_graphql.errors import EXCEPTION_HANDLERS
-from carnet_graphql.masking import Masking, mask_all
+from carnet_graphql.masking import Masking, mask_exception
 from carnet_graphql.operations.cost import Costs
 from carnet_graphql.operations.operation import READ, Checking, Operation, Operations
 from carnet_graphql.scalars import SCALARS
@@ -57,8 +57,7 @@ class CarnetSchema(strawberry.Schema):
         try:
             await context.settle()
         except Exception as error:  # whatever went wrong, nothing unwritten leaves
-            withheld = GraphQLError(str(error), original_error=error)
-            return ExecutionResult(None, mask_all([withheld], context.correlation_id))
+            return ExecutionResult(None, mask_exception(error, context.correlation_id))
         return result
 
     def _extend_introspection(self) -> None:

@@ -6,7 +6,7 @@ area's query; a write goes through `carnet_graphql.idempotency.perform`::
 
     @strawberry.field(description="Who reported the dose.")
     async def sources(self, info: Info) -> list[ImmunizationSource]:
-        rows = await info.context.load(records.queries.sources_of, self.key)
+        rows = await info.context.load(dose_queries.sources_of, self.key)
         return [ImmunizationSource.of(row) for row in rows or []]
 
 The area's query has the one shape that all batched queries have, and may take more arguments,

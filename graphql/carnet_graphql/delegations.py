@@ -10,7 +10,6 @@ import strawberry
 from strawberry import UNSET
 
 from carnet.access import delegations, lists, tables
-from carnet.errors import NotFound as NotFoundRefusal
 from carnet.store.database import Work
 from carnet_graphql.access import InForce, LazyPatient
 from carnet_graphql.connection import (
@@ -32,7 +31,14 @@ from carnet_graphql.errors import (
     ValidationFailed,
 )
 from carnet_graphql.idempotency import IdempotencyKey, idempotency_key, perform
-from carnet_graphql.node import Node, load_any, load_node, read_id, register_node, write_id
+from carnet_graphql.node import (
+    Node,
+    load_any,
+    read_id,
+    register_node,
+    require_node,
+    write_id,
+)
 
 DelegationKind = tables.DelegationKind
 strawberry.enum(DelegationKind, description="Why somebody acts for somebody else.")
@@ -217,13 +223,6 @@ RevokeDelegationPayload = Annotated[
 ]
 
 
-async def _seen(info: Info, key: UUID) -> Delegation:
-    found = await load_node(info.context, Delegation, key)
-    if found is None:
-        raise NotFoundRefusal()
-    return found
-
-
 @strawberry.type
 class DelegationMutation:
     """Mutations of delegation."""
@@ -250,7 +249,7 @@ class DelegationMutation:
             codes.append(made.code)
             return made.delegation_id
 
-        delegation = await _seen(info, await perform(info, input, act))
+        delegation = await require_node(info.context, Delegation, await perform(info, input, act))
         return InviteDelegateSuccess(
             delegation=delegation, invitation_code=codes[0] if codes else None
         )
@@ -265,7 +264,7 @@ class DelegationMutation:
             return await delegations.accept(info.context.actor, work, input.code)
 
         return AcceptDelegationSuccess(
-            delegation=await _seen(info, await perform(info, input, act))
+            delegation=await require_node(info.context, Delegation, await perform(info, input, act))
         )
 
     @strawberry.mutation(

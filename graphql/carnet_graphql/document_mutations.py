@@ -10,7 +10,6 @@ import strawberry
 
 from carnet.documents import actions
 from carnet.documents.versions import DocumentDraft
-from carnet.errors import NotFound as NotFoundRefusal
 from carnet.store.database import Work
 from carnet_graphql.codings import CodingInput
 from carnet_graphql.context import Info
@@ -24,7 +23,7 @@ from carnet_graphql.errors import (
     ValidationFailed,
 )
 from carnet_graphql.idempotency import IdempotencyKey, idempotency_key, perform
-from carnet_graphql.node import load_node, read_id
+from carnet_graphql.node import read_id, require_node
 from carnet_graphql.records import Record
 
 
@@ -237,13 +236,6 @@ DeleteDocumentPayload = Annotated[
 ]
 
 
-async def _seen(info: Info, key: UUID) -> Document:
-    document = await load_node(info.context, Document, key)
-    if document is None:
-        raise NotFoundRefusal()
-    return document
-
-
 @strawberry.type
 class DocumentMutation:
     """Mutations of documents."""
@@ -261,7 +253,9 @@ class DocumentMutation:
             )
             return document.id
 
-        return AddDocumentSuccess(document=await _seen(info, await perform(info, input, act)))
+        return AddDocumentSuccess(
+            document=await require_node(info.context, Document, await perform(info, input, act))
+        )
 
     @strawberry.mutation(description="Put a new version in the place of one that you deposited.")
     async def replace_document(
@@ -278,7 +272,9 @@ class DocumentMutation:
             )
             return document.id
 
-        return ReplaceDocumentSuccess(document=await _seen(info, await perform(info, input, act)))
+        return ReplaceDocumentSuccess(
+            document=await require_node(info.context, Document, await perform(info, input, act))
+        )
 
     @strawberry.mutation(description="Change the metadata of a document that you deposited.")
     async def correct_document(
@@ -292,7 +288,9 @@ class DocumentMutation:
             actor = info.context.actor
             return (await actions.correct(actor, work, document_id, draft, input.revision)).id
 
-        return CorrectDocumentSuccess(document=await _seen(info, await perform(info, input, act)))
+        return CorrectDocumentSuccess(
+            document=await require_node(info.context, Document, await perform(info, input, act))
+        )
 
     @strawberry.mutation(description="Mask a document from professionals, or show it again.")
     async def mask_document(self, info: Info, input: MaskDocumentInput) -> MaskDocumentPayload:
@@ -303,7 +301,9 @@ class DocumentMutation:
             actor = info.context.actor
             return (await actions.set_masked(actor, work, document_id, input.masked)).id
 
-        return MaskDocumentSuccess(document=await _seen(info, await perform(info, input, act)))
+        return MaskDocumentSuccess(
+            document=await require_node(info.context, Document, await perform(info, input, act))
+        )
 
     @strawberry.mutation(
         description="Show a document that you hid from its holder: the announcement took place."
@@ -317,7 +317,9 @@ class DocumentMutation:
         async def act(work: Work) -> UUID:
             return (await actions.release(info.context.actor, work, document_id)).id
 
-        return ReleaseDocumentSuccess(document=await _seen(info, await perform(info, input, act)))
+        return ReleaseDocumentSuccess(
+            document=await require_node(info.context, Document, await perform(info, input, act))
+        )
 
     @strawberry.mutation(
         description="Hide a document from those who act for the holder: a minor's secret."
@@ -335,7 +337,9 @@ class DocumentMutation:
             ).id
 
         done = await perform(info, input, act)
-        return HideFromRepresentativesSuccess(document=await _seen(info, done))
+        return HideFromRepresentativesSuccess(
+            document=await require_node(info.context, Document, done)
+        )
 
     @strawberry.mutation(
         description="Delete a document that you deposited, with all versions and their content."

@@ -7,14 +7,13 @@ from uuid import UUID
 
 import strawberry
 
-from carnet.errors import NotFound as NotFoundRefusal
 from carnet.exports import actions
 from carnet.store.database import Work
 from carnet_graphql.context import Info
 from carnet_graphql.errors import AccessDenied, Conflict, NotFound, QuotaExceeded, Unauthenticated
 from carnet_graphql.exports import Export
 from carnet_graphql.idempotency import IdempotencyKey, idempotency_key, perform
-from carnet_graphql.node import load_node, read_id
+from carnet_graphql.node import read_id, require_node
 from carnet_graphql.records import Record
 
 
@@ -55,7 +54,5 @@ class ExportMutation:
         async def act(work: Work) -> UUID:
             return (await actions.request(info.context.actor, work, record_id)).id
 
-        export = await load_node(info.context, Export, await perform(info, input, act))
-        if export is None:
-            raise NotFoundRefusal()
+        export = await require_node(info.context, Export, await perform(info, input, act))
         return RequestExportSuccess(export=export)

@@ -9,7 +9,6 @@ from uuid import UUID
 import strawberry
 
 from carnet.access import blocks, care_team, consents
-from carnet.errors import NotFound as NotFoundRefusal
 from carnet.store.database import Work
 from carnet_graphql.context import Info
 from carnet_graphql.errors import (
@@ -20,10 +19,10 @@ from carnet_graphql.errors import (
     Unauthenticated,
     ValidationFailed,
 )
-from carnet_graphql.grantees import GranteeInput, PatientReferenceInput, seen_record
+from carnet_graphql.grantees import GranteeInput, PatientReferenceInput
 from carnet_graphql.grants import Block, CareTeamMember, CareTeamRole, Consent
 from carnet_graphql.idempotency import IdempotencyKey, idempotency_key, perform
-from carnet_graphql.node import load_node, read_id
+from carnet_graphql.node import read_id, require_node
 from carnet_graphql.records import Record
 
 
@@ -247,9 +246,7 @@ class GrantMutation:
                 info.context.actor, work, record_id, grantee, input.role
             )
 
-        member = await load_node(info.context, CareTeamMember, await perform(info, input, act))
-        if member is None:
-            raise NotFoundRefusal()
+        member = await require_node(info.context, CareTeamMember, await perform(info, input, act))
         return NameCareTeamMemberSuccess(member=member)
 
     @strawberry.mutation(
@@ -269,7 +266,9 @@ class GrantMutation:
             )
             return record_id
 
-        return JoinCareTeamSuccess(record=await seen_record(info, await perform(info, input, act)))
+        return JoinCareTeamSuccess(
+            record=await require_node(info.context, Record, await perform(info, input, act))
+        )
 
     @strawberry.mutation(description="Take somebody out of the care team: an objection.")
     async def end_care_team_membership(
@@ -296,9 +295,7 @@ class GrantMutation:
                 info.context.actor, work, record_id, grantee, input.expires_at
             )
 
-        consent = await load_node(info.context, Consent, await perform(info, input, act))
-        if consent is None:
-            raise NotFoundRefusal()
+        consent = await require_node(info.context, Consent, await perform(info, input, act))
         return GiveConsentSuccess(consent=consent)
 
     @strawberry.mutation(
@@ -312,7 +309,9 @@ class GrantMutation:
             record_id, _ = await consents.attest_consent(info.context.actor, work, patient)
             return record_id
 
-        return AttestConsentSuccess(record=await seen_record(info, await perform(info, input, act)))
+        return AttestConsentSuccess(
+            record=await require_node(info.context, Record, await perform(info, input, act))
+        )
 
     @strawberry.mutation(description="Take a consent back before its end.")
     async def revoke_consent(self, info: Info, input: RevokeConsentInput) -> RevokeConsentPayload:
@@ -337,9 +336,7 @@ class GrantMutation:
         async def act(work: Work) -> UUID:
             return await blocks.block(info.context.actor, work, record_id, grantee)
 
-        block = await load_node(info.context, Block, await perform(info, input, act))
-        if block is None:
-            raise NotFoundRefusal()
+        block = await require_node(info.context, Block, await perform(info, input, act))
         return BlockAccessSuccess(block=block)
 
     @strawberry.mutation(description="Lift a block; access needs a new grant.")

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import strawberry
 
 from carnet.access.locating import Grantee, PatientReference
-from carnet.errors import NotFound
 from carnet.people.identifiers import INS_NIR
 from carnet.values import Identifier, PartialDate
-from carnet_graphql.context import Info
-from carnet_graphql.node import load_node, read_id
+from carnet_graphql.node import read_id
 from carnet_graphql.people import Organization, Professional
-from carnet_graphql.records import Record
 
 
 @strawberry.input(description="Exactly one professional or organization.")
@@ -55,15 +50,3 @@ class PatientReferenceInput:
         return PatientReference(
             Identifier(self.identifier_system, self.identifier), self.birth_date
         )
-
-
-async def seen_record(info: Info, key: UUID) -> Record:
-    """Return a record after what was done with it.
-
-    Raises:
-        NotFound: it is not the viewer's to see any more.
-    """
-    found = await load_node(info.context, Record, key)
-    if found is None:
-        raise NotFound()
-    return found

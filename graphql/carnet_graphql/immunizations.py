@@ -7,7 +7,7 @@ from datetime import datetime
 import strawberry
 
 from carnet.certificates.certificate import Scheme
-from carnet.records import queries, tables
+from carnet.records import dose_queries, tables
 from carnet.terminology import codes
 from carnet.values import PartialDate
 from carnet_graphql.codings import Coding, InLocale, Locale
@@ -140,8 +140,8 @@ class Immunization(Node):
     @strawberry.field(description="Everyone who reported it, the first first.")
     async def sources(self, info: Info) -> list[ImmunizationSource]:
         """Return the sources that the viewer may see."""
-        rows = await info.context.load(queries.sources_of, self.key)
+        rows = await info.context.load(dose_queries.sources_of, self.key)
         return [ImmunizationSource(row=row) for row in rows or []]
 
 
-register_node(Immunization, queries.immunizations_by_ids, Immunization.of)
+register_node(Immunization, dose_queries.immunizations_by_ids, Immunization.of)

@@ -51,9 +51,9 @@ from carnet_graphql.lifecycle_payloads import (
     SuspendRecordSuccess,
 )
 from carnet_graphql.node import read_id, write_id
-from carnet_graphql.people import Session
 from carnet_graphql.records import Record, RecordState
 from carnet_graphql.scalars import URL
+from carnet_graphql.sessions import Session
 
 HolderInput = CloseRecordInput | ReopenRecordInput | RequestDeletionInput | CancelDeletionInput
 LetterInput = OpposeRecordInput | ReverseOppositionInput

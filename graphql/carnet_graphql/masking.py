@@ -120,6 +120,11 @@ def mask_all(
     return [mask(error, correlation_id) for error in kept]
 
 
+def mask_exception(error: Exception, correlation_id: str) -> list[GraphQLError]:
+    """Return the errors of an answer that an exception outside of any resolver has ended."""
+    return [mask(GraphQLError(str(error), original_error=error), correlation_id)]
+
+
 def log_failure(error: BaseException, correlation_id: str) -> None:
     """Log the types of the error and its causes, and where it arose, without any value."""
     kinds: list[str] = []

@@ -285,3 +285,16 @@ class ViewerMessagingAccounts:
         key: UUID = self.key  # type: ignore[attr-defined]
         rows = await info.context.load(accounts.own, key) or []
         return [MessagingAccount.of(row) for row in rows]
+
+
+@strawberry.type
+class MessagingPartner:
+    """The account of somebody to write to, on the types that own one."""
+
+    key: strawberry.Private[UUID]
+
+    @strawberry.field(description="The account to write to them with; null where you see none.")
+    async def messaging_account(self, info: Info) -> MessagingAccount | None:
+        """Return the account."""
+        row = await info.context.load(accounts.of_owners, self.key)
+        return None if row is None else MessagingAccount.of(row)

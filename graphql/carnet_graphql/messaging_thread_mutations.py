@@ -12,7 +12,7 @@ from carnet.errors import RightsChanged
 from carnet.errors import ValidationFailed as ValidationRefusal
 from carnet.messaging import message_actions, thread_actions
 from carnet.messaging.message_actions import Sending
-from carnet.messaging.thread_actions import GivenWrap
+from carnet.messaging.wraps import GivenWrap
 from carnet.store.database import Work
 from carnet_graphql.context import Info
 from carnet_graphql.errors import (

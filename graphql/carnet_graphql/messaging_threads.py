@@ -10,7 +10,7 @@ import strawberry
 from strawberry import UNSET
 
 from carnet.errors import ValidationFailed
-from carnet.messaging import tables, threads
+from carnet.messaging import control_log, messages, tables, threads
 from carnet_graphql.connection import (
     After,
     Before,
@@ -156,14 +156,14 @@ class Message(Node):
     @strawberry.field(description="Its sealed files.")
     async def attachments(self, info: Info) -> list[MessageAttachment]:
         """Return the files."""
-        rows = await info.context.load(threads.attachments_of, self.key) or []
+        rows = await info.context.load(messages.attachments_of, self.key) or []
         return [
             MessageAttachment(url=URL(f"/attachments/{row.id}"), size=size) for row, size in rows
         ]
 
 
-register_node(Message, threads.messages_by_ids, Message.of)
-register_node(ControlEntry, threads.control_by_ids, ControlEntry.of)
+register_node(Message, messages.by_ids, Message.of)
+register_node(ControlEntry, control_log.by_ids, ControlEntry.of)
 
 
 @strawberry.type(
@@ -263,9 +263,9 @@ class Thread(Node):
             self.key,
             page_request(first, after, last, before),
             ControlEntry.of,
-            pages=threads.control_pages,
-            counts=threads.control_counts,
-            order=threads.OLDEST_CONTROL,
+            pages=control_log.pages,
+            counts=control_log.counts,
+            order=control_log.OLDEST,
             arguments=(after_number,),
         )
 
@@ -288,9 +288,9 @@ class Thread(Node):
             self.key,
             page_request(first, after, last, before),
             Message.of,
-            pages=threads.message_pages,
-            counts=threads.message_counts,
-            order=threads.OLDEST_MESSAGE,
+            pages=messages.pages,
+            counts=messages.counts,
+            order=messages.OLDEST,
             arguments=(after_number,),
         )
 

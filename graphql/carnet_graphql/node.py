@@ -31,7 +31,7 @@ from uuid import UUID
 import strawberry
 from strawberry.types.base import get_object_definition
 
-from carnet.errors import BadId, ValidationFailed
+from carnet.errors import BadId, NotFound, ValidationFailed
 from carnet.people.actor import Actor
 from carnet.store.database import Work
 from carnet_crypto.encoding import DecodeError, from_base64url, to_base64url
@@ -128,6 +128,18 @@ async def load_node(context: Context, kind: type[N], key: UUID) -> N | None:
     """Return the object if it exists and is visible to the actor, in a batch with its like."""
     node = await _loaders[type_name(kind)](context, key)
     return node if isinstance(node, kind) else None
+
+
+async def require_node(context: Context, kind: type[N], key: UUID) -> N:
+    """Return the object that a mutation made or changed, as the actor may see it.
+
+    Raises:
+        NotFound: they may not, or not any more.
+    """
+    node = await load_node(context, kind, key)
+    if node is None:
+        raise NotFound()
+    return node
 
 
 async def load_any(context: Context, text: str, *path: str) -> Node | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 import strawberry
 from strawberry import UNSET
 
-from carnet.messaging import accounts as messaging_accounts
 from carnet.notifications.queries import OPERATORS
 from carnet.people import queries, tables
 from carnet.people.actor import Assurance
@@ -18,7 +16,6 @@ from carnet.people.actor import Patient as PatientActor
 from carnet.people.actor import Professional as ProfessionalActor
 from carnet.people.actor import Publisher as PublisherActor
 from carnet.records import queries as records_queries
-from carnet.store.keyset import LARGEST_PAGE, Page, PageRequest
 from carnet.values import PartialDate
 from carnet_graphql.codings import Coding, coding_of
 from carnet_graphql.connection import (
@@ -28,21 +25,20 @@ from carnet_graphql.connection import (
     First,
     Last,
     connection,
-    connection_of,
     page_request,
 )
 from carnet_graphql.context import Info
 from carnet_graphql.delegations import PatientDelegations
 from carnet_graphql.lifecycle import PatientLifecycle
-from carnet_graphql.messaging_accounts import MessagingAccount, ViewerMessagingAccounts
+from carnet_graphql.messaging_accounts import MessagingPartner, ViewerMessagingAccounts
 from carnet_graphql.messaging_threads import ViewerThreads
 from carnet_graphql.node import Node, load_node, register_node
 from carnet_graphql.notification_preferences import ViewerNotificationPreferences
 from carnet_graphql.notifications import ViewerNotifications
 from carnet_graphql.records import Record
+from carnet_graphql.sessions import ViewerSessions
 
 PROFESSIONS = "urn:oid:1.2.250.1.71.1.2.7"  # TRE_G15
-EVERY_SESSION = PageRequest(first=LARGEST_PAGE)  # an account has fewer
 SPECIALITIES = "urn:oid:1.2.250.1.71.4.2.5"  # TRE_R38
 
 strawberry.enum(tables.Sex, name="Sex", description="Administrative sex.")
@@ -60,52 +56,8 @@ class Identifier:
     )
 
 
-@strawberry.type(description="A signed-in browser, phone or program.")
-class Session(Node):
-    """See `carnet.people.tables.Session`."""
-
-    row: strawberry.Private[tables.Session]
-
-    @classmethod
-    def of(cls, row: tables.Session) -> Session:
-        """Return the row as its GraphQL object."""
-        return cls(key=row.id, row=row)
-
-    @strawberry.field(description="The name it gave itself.")
-    def device_name(self) -> str | None:
-        """Return the name."""
-        return self.row.device_name
-
-    @strawberry.field(description="When it signed in.")
-    def created_at(self) -> datetime:
-        """Return the start."""
-        return self.row.created_at
-
-    @strawberry.field(description="When it was last used, to the minute.")
-    def last_used_at(self) -> datetime:
-        """Return the last use."""
-        return self.row.last_used_at
-
-    @strawberry.field(description="When it ends at the latest.")
-    def expires_at(self) -> datetime:
-        """Return the end."""
-        return self.row.expires_at
-
-    @strawberry.field(description="Whether it is the one that asks.")
-    def is_current(self, info: Info) -> bool:
-        """Tell whether this request came through it."""
-        actor = info.context.actor
-        match actor:
-            case PatientActor() | ProfessionalActor() | OperatorActor():
-                return actor.session_id == self.key
-        return False
-
-
-register_node(Session, queries.own_sessions, Session.of)
-
-
 @strawberry.type(description="An establishment: hospital, practice, laboratory.")
-class Organization(Node):
+class Organization(MessagingPartner, Node):
     """See `carnet.people.tables.Organization`."""
 
     row: strawberry.Private[tables.Organization]
@@ -114,12 +66,6 @@ class Organization(Node):
     def of(cls, row: tables.Organization) -> Organization:
         """Return the row as its GraphQL object."""
         return cls(key=row.id, row=row)
-
-    @strawberry.field(description="The account to write to them with; null where you see none.")
-    async def messaging_account(self, info: Info) -> MessagingAccount | None:
-        """Return the account."""
-        row = await info.context.load(messaging_accounts.of_owners, self.key)
-        return None if row is None else MessagingAccount.of(row)
 
     @strawberry.field(description="Name.")
     def name(self) -> str:
@@ -138,6 +84,8 @@ class Patient(
     ViewerNotificationPreferences,
     ViewerMessagingAccounts,
     ViewerThreads,
+    ViewerSessions,
+    MessagingPartner,
     Node,
 ):
     """See `carnet.people.tables.Person`."""
@@ -148,12 +96,6 @@ class Patient(
     def of(cls, row: tables.Person) -> Patient:
         """Return the row as its GraphQL object."""
         return cls(key=row.id, row=row)
-
-    @strawberry.field(description="The account to write to them with; null where you see none.")
-    async def messaging_account(self, info: Info) -> MessagingAccount | None:
-        """Return the account."""
-        row = await info.context.load(messaging_accounts.of_owners, self.key)
-        return None if row is None else MessagingAccount.of(row)
 
     @strawberry.field(description="Family name at birth.")
     def birth_family_name(self) -> str:
@@ -195,18 +137,6 @@ class Patient(
         row = await info.context.load(records_queries.of_persons, self.key)
         return Record.of(row) if row else None
 
-    @strawberry.field(description="Where you are signed in, the latest first.")
-    async def sessions(
-        self,
-        info: Info,
-        first: First = UNSET,
-        after: After = UNSET,
-        last: Last = UNSET,
-        before: Before = UNSET,
-    ) -> Connection[Session]:
-        """Return a page of the viewer's sessions; none on anybody else."""
-        return await own_sessions(info, self.key, page_request(first, after, last, before))
-
 
 register_node(Patient, records_queries.persons, Patient.of)
 
@@ -217,6 +147,8 @@ class Professional(
     ViewerNotificationPreferences,
     ViewerMessagingAccounts,
     ViewerThreads,
+    ViewerSessions,
+    MessagingPartner,
     Node,
 ):
     """See `carnet.people.tables.Professional`."""
@@ -227,12 +159,6 @@ class Professional(
     def of(cls, row: tables.Professional) -> Professional:
         """Return the row as its GraphQL object."""
         return cls(key=row.id, row=row)
-
-    @strawberry.field(description="The account to write to them with; null where you see none.")
-    async def messaging_account(self, info: Info) -> MessagingAccount | None:
-        """Return the account."""
-        row = await info.context.load(messaging_accounts.of_owners, self.key)
-        return None if row is None else MessagingAccount.of(row)
 
     @strawberry.field(description="National number of the professional (RPPS).")
     def rpps(self) -> str:
@@ -265,18 +191,6 @@ class Professional(
         id_ = self.row.organization_id
         return await load_node(info.context, Organization, id_) if id_ else None
 
-    @strawberry.field(description="Where you are signed in, the latest first.")
-    async def sessions(
-        self,
-        info: Info,
-        first: First = UNSET,
-        after: After = UNSET,
-        last: Last = UNSET,
-        before: Before = UNSET,
-    ) -> Connection[Session]:
-        """Return a page of the viewer's sessions; none on anybody else."""
-        return await own_sessions(info, self.key, page_request(first, after, last, before))
-
     @strawberry.field(description="Records that you may see, the newest first; yours only.")
     async def patients(
         self,
@@ -299,25 +213,6 @@ class Professional(
 
 
 register_node(Professional, queries.professionals, Professional.of)
-
-
-async def own_sessions(info: Info, key: UUID, request: PageRequest) -> Connection[Session]:
-    """Return the viewer's sessions where the object is the viewer, else an empty page."""
-    actor, database = info.context.actor, info.context.database
-    match actor:
-        case PatientActor(person_id=own) | ProfessionalActor(professional_id=own) if own == key:
-            async with database.read() as work:
-                page = await queries.sessions(actor, work, request)
-        case _:
-            page = Page([], [], False, False)
-
-    async def count() -> int:
-        if not page.items:
-            return 0
-        async with database.read() as work:
-            return len((await queries.sessions(actor, work, EVERY_SESSION)).items)
-
-    return connection_of(page, Session.of, count)
 
 
 @strawberry.type(description="Software that feeds records.")

@@ -17,7 +17,7 @@ from carnet_graphql.errors import (
     ValidationFailed,
 )
 from carnet_graphql.node import read_id, write_id
-from carnet_graphql.people import Session
+from carnet_graphql.sessions import Session
 
 
 @strawberry.input(description="A login and its password.")

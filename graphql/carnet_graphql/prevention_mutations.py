@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TypeVar
 from uuid import UUID
 
 import strawberry
 
 from carnet.errors import BadId
-from carnet.errors import NotFound as NotFoundRefusal
-from carnet.prevention import appointments, feeds, statements
-from carnet.prevention.importing import ImportOutcome, import_ics
+from carnet.prevention import feeds, statements
 from carnet.store.database import Work
-from carnet_graphql.appointments import Appointment
 from carnet_graphql.context import Info
 from carnet_graphql.idempotency import perform
-from carnet_graphql.node import Node, load_node, read_id
+from carnet_graphql.node import Node, read_id, require_node
 from carnet_graphql.prevention_payloads import (
-    AddAppointmentInput,
-    AddAppointmentPayload,
-    AddAppointmentSuccess,
     AddPreventionActInput,
     AddPreventionActPayload,
     AddPreventionActSuccess,
-    CancelAppointmentInput,
-    CancelAppointmentPayload,
-    CancelAppointmentSuccess,
-    ChangeAppointmentInput,
-    ChangeAppointmentPayload,
-    ChangeAppointmentSuccess,
     CreateCalendarFeedInput,
     CreateCalendarFeedPayload,
     CreateCalendarFeedSuccess,
     DecidePreventionInput,
     DecidePreventionPayload,
     DecidePreventionSuccess,
-    ImportAppointmentsInput,
-    ImportAppointmentsPayload,
-    ImportAppointmentsSuccess,
     RefusePreventionMessagesInput,
     RefusePreventionMessagesPayload,
     RefusePreventionMessagesSuccess,
@@ -48,7 +32,6 @@ from carnet_graphql.prevention_payloads import (
     RevokeCalendarFeedInput,
     RevokeCalendarFeedPayload,
     RevokeCalendarFeedSuccess,
-    SkippedEntries,
     StatePregnancyInput,
     StatePregnancyPayload,
     StatePregnancySuccess,
@@ -69,7 +52,6 @@ _REMOVERS = {
     PreventionFact: statements.remove_fact,
     Pregnancy: statements.remove_pregnancy,
 }
-N = TypeVar("N", bound=Node)
 
 
 def _statement_id(text: str) -> tuple[type[Node], UUID]:
@@ -77,14 +59,6 @@ def _statement_id(text: str) -> tuple[type[Node], UUID]:
         with suppress(BadId):
             return kind, read_id(text, kind)
     raise BadId(path=("statementId",))
-
-
-async def _seen(info: Info, kind: type[N], key: UUID) -> N:
-    """Return what was written, as its author may see it."""
-    found = await load_node(info.context, kind, key)
-    if found is None:
-        raise NotFoundRefusal()
-    return found
 
 
 @strawberry.type
@@ -107,7 +81,7 @@ class PreventionMutation:
             )
 
         key = await perform(info, input, act)
-        return AddPreventionActSuccess(act=await _seen(info, PreventionAct, key))
+        return AddPreventionActSuccess(act=await require_node(info.context, PreventionAct, key))
 
     @strawberry.mutation(description="Take back an act, a fact or a pregnancy that you stated.")
     async def remove_prevention_statement(
@@ -136,7 +110,7 @@ class PreventionMutation:
             )
 
         await perform(info, input, act)
-        return DecidePreventionSuccess(record=await _seen(info, Record, record_id))
+        return DecidePreventionSuccess(record=await require_node(info.context, Record, record_id))
 
     @strawberry.mutation(
         description="State a fact that changes what is asked; again, with a new end."
@@ -153,7 +127,9 @@ class PreventionMutation:
             )
 
         key = await perform(info, input, act)
-        return StatePreventionFactSuccess(fact=await _seen(info, PreventionFact, key))
+        return StatePreventionFactSuccess(
+            fact=await require_node(info.context, PreventionFact, key)
+        )
 
     @strawberry.mutation(description="State a pregnancy, or how the one that began then ended.")
     async def state_pregnancy(
@@ -173,7 +149,7 @@ class PreventionMutation:
             )
 
         key = await perform(info, input, act)
-        return StatePregnancySuccess(pregnancy=await _seen(info, Pregnancy, key))
+        return StatePregnancySuccess(pregnancy=await require_node(info.context, Pregnancy, key))
 
     @strawberry.mutation(
         description="Choose about which kinds of prevention no message comes; the calendar stays"
@@ -191,78 +167,8 @@ class PreventionMutation:
             )
 
         await perform(info, input, act)
-        return RefusePreventionMessagesSuccess(record=await _seen(info, Record, record_id))
-
-    @strawberry.mutation(description="Set an appointment or a reminder.")
-    async def add_appointment(
-        self, info: Info, input: AddAppointmentInput
-    ) -> AddAppointmentPayload:
-        """Set an appointment."""
-        record_id = read_id(input.record_id, Record, "recordId")
-
-        async def act(work: Work) -> UUID:
-            draft = input.appointment.draft()
-            return await appointments.add(info.context.actor, work, record_id, draft)
-
-        key = await perform(info, input, act)
-        return AddAppointmentSuccess(appointment=await _seen(info, Appointment, key))
-
-    @strawberry.mutation(description="Move or correct an appointment.")
-    async def change_appointment(
-        self, info: Info, input: ChangeAppointmentInput
-    ) -> ChangeAppointmentPayload:
-        """Change an appointment."""
-        key = read_id(input.appointment_id, Appointment, "appointmentId")
-
-        async def act(work: Work) -> UUID:
-            draft = input.appointment.draft()
-            return await appointments.change(info.context.actor, work, key, draft, input.sequence)
-
-        await perform(info, input, act)
-        return ChangeAppointmentSuccess(appointment=await _seen(info, Appointment, key))
-
-    @strawberry.mutation(description="Cancel an appointment; it stays, said to be cancelled.")
-    async def cancel_appointment(
-        self, info: Info, input: CancelAppointmentInput
-    ) -> CancelAppointmentPayload:
-        """Cancel an appointment."""
-        key = read_id(input.appointment_id, Appointment, "appointmentId")
-
-        async def act(work: Work) -> UUID:
-            return await appointments.cancel(info.context.actor, work, key)
-
-        await perform(info, input, act)
-        return CancelAppointmentSuccess(appointment=await _seen(info, Appointment, key))
-
-    @strawberry.mutation(
-        description="Take over appointments from a file of another calendar (.ics); given again,"
-        " only what changed since is taken."
-    )
-    async def import_appointments(
-        self, info: Info, input: ImportAppointmentsInput
-    ) -> ImportAppointmentsPayload:
-        """Import a file."""
-        record_id = read_id(input.record_id, Record, "recordId")
-        outcome = ImportOutcome()
-
-        async def act(work: Work) -> UUID:
-            nonlocal outcome
-            outcome = await import_ics(
-                info.context.actor, work, record_id, input.ics, input.time_zone
-            )
-            return record_id
-
-        await perform(info, input, act)
-        return ImportAppointmentsSuccess(
-            record=await _seen(info, Record, record_id),
-            created=outcome.created,
-            changed=outcome.changed,
-            cancelled=outcome.cancelled,
-            unchanged=outcome.unchanged,
-            skipped=[
-                SkippedEntries(reason=reason, count=count)
-                for reason, count in sorted(outcome.skipped.items())
-            ],
+        return RefusePreventionMessagesSuccess(
+            record=await require_node(info.context, Record, record_id)
         )
 
     @strawberry.mutation(
@@ -281,7 +187,7 @@ class PreventionMutation:
             )
 
         key = await perform(info, input, act)
-        return CreateCalendarFeedSuccess(feed=await _seen(info, CalendarFeed, key))
+        return CreateCalendarFeedSuccess(feed=await require_node(info.context, CalendarFeed, key))
 
     @strawberry.mutation(description="End an address; it answers nothing any more.")
     async def revoke_calendar_feed(
@@ -294,4 +200,4 @@ class PreventionMutation:
             return await feeds.revoke(info.context.actor, work, key)
 
         record_id = await perform(info, input, act)
-        return RevokeCalendarFeedSuccess(record=await _seen(info, Record, record_id))
+        return RevokeCalendarFeedSuccess(record=await require_node(info.context, Record, record_id))

@@ -11,7 +11,7 @@ from uuid import UUID
 import strawberry
 from strawberry import UNSET
 
-from carnet.records import queries, tables
+from carnet.records import profile_queries, tables
 from carnet.records.tables import Section as SectionValue
 from carnet.store.keyset import Order
 from carnet.values import PartialDate
@@ -44,10 +44,9 @@ class EntryOrder(Enum):
     NEWEST = strawberry.enum_value("NEWEST", description="The latest start first.")
     OLDEST = strawberry.enum_value("OLDEST", description="The earliest start first.")
 
-    def keyset(self, prefix: str) -> Order:
-        """Return the order of the area's list."""
-        order: Order = getattr(queries, f"{prefix}_{self.name}")
-        return order
+    def keyset(self, newest: Order, oldest: Order) -> Order:
+        """Return which of the two orders of an area's list it is."""
+        return newest if self is EntryOrder.NEWEST else oldest
 
 
 @strawberry.interface(description="One statement in a section of the medical profile.")
@@ -254,7 +253,7 @@ def entry_of(row: tables.ProfileEntry) -> ProfileEntry:
 
 
 for _kind in SECTION_TYPES.values():
-    register_node(_kind, queries.entries_by_ids, entry_of)
+    register_node(_kind, profile_queries.entries_by_ids, entry_of)
 
 InOrder = Annotated[EntryOrder, strawberry.argument(description="How to sort.")]
 
@@ -277,9 +276,9 @@ def section_field(section: SectionValue, description: str) -> Any:
             root.key,
             page_request(first, after, last, before),
             entry_of,
-            pages=queries.entry_pages,
-            counts=queries.entry_counts,
-            order=order.keyset("ENTRIES"),
+            pages=profile_queries.entry_pages,
+            counts=profile_queries.entry_counts,
+            order=order.keyset(profile_queries.ENTRIES_NEWEST, profile_queries.ENTRIES_OLDEST),
             arguments=(section,),
         )
 

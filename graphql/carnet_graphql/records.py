@@ -10,7 +10,7 @@ import strawberry
 from strawberry import UNSET
 
 from carnet.documents import queries as documents_queries
-from carnet.records import queries, tables
+from carnet.records import dose_queries, profile_queries, queries, tables
 from carnet.records.tables import Section as SectionValue
 from carnet_graphql.access import LazyPatient, RecordAccessFields
 from carnet_graphql.calendar import RecordPrevention
@@ -124,15 +124,15 @@ class Profile:
             self.key,
             page_request(first, after, last, before),
             Immunization.of,
-            pages=queries.immunization_pages,
-            counts=queries.immunization_counts,
-            order=order.keyset("DOSES"),
+            pages=dose_queries.immunization_pages,
+            counts=dose_queries.immunization_counts,
+            order=order.keyset(dose_queries.DOSES_NEWEST, dose_queries.DOSES_OLDEST),
         )
 
     @strawberry.field(description="Sections that are empty on purpose, with the date.")
     async def nothing_to_declare(self, info: Info) -> list[NothingToDeclare]:
         """Return the declarations."""
-        rows = await info.context.load(queries.nothing_to_declare, self.key)
+        rows = await info.context.load(profile_queries.nothing_to_declare, self.key)
         return [NothingToDeclare.of(row) for row in rows or []]
 
 

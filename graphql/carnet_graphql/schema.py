@@ -5,12 +5,14 @@ from __future__ import annotations
 import strawberry
 
 from carnet_graphql.access_mutations import AccessMutation
+from carnet_graphql.appointment_mutations import AppointmentMutation
 from carnet_graphql.assembly import CarnetSchema, build
 from carnet_graphql.delegations import DelegationMutation
 from carnet_graphql.document_mutations import DocumentMutation
 from carnet_graphql.explaining import ExplainingQuery
 from carnet_graphql.export_mutations import ExportMutation
 from carnet_graphql.grant_mutations import GrantMutation
+from carnet_graphql.immunization_mutations import ImmunizationMutation
 from carnet_graphql.intake import IntakeMutation
 from carnet_graphql.journal import JournalQuery
 from carnet_graphql.lifecycle_mutations import LifecycleMutation
@@ -50,7 +52,9 @@ class Query(
 class Mutation(
     PeopleMutation,
     ProfileMutation,
+    ImmunizationMutation,
     PreventionMutation,
+    AppointmentMutation,
     DocumentMutation,
     ExportMutation,
     AccessMutation,

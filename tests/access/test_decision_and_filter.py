@@ -28,6 +28,7 @@ from carnet.documents.tables import Document
 from carnet.people import tables as people
 from carnet.people.actor import Actor, Anonymous, Assurance, Operator, Patient, Professional
 from carnet.people.actor import Publisher as PublisherActor
+from carnet.records import profile_queries
 from carnet.records import queries as records
 from carnet.records.tables import ProfileEntry, Record, RecordState
 from carnet.store.base import Base
@@ -324,7 +325,7 @@ async def compare(work: Work, town: Town) -> Counter[str]:
         )
         seen_entries = set(
             await work.session.scalars(
-                select(ProfileEntry.id).where(records.entries_visible_to(actor, now))
+                select(ProfileEntry.id).where(profile_queries.entries_visible_to(actor, now))
             )
         )
         deciding = await Deciding.on(actor, work, ids)

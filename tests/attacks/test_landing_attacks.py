@@ -30,8 +30,9 @@ from carnet.intake.model import (
 from carnet.intake.receipt import ItemOutcome, Outcome
 from carnet.people.actor import Patient, Publisher
 from carnet.people.tables import PersonIdentifier
-from carnet.records import queries
+from carnet.records import dose_queries, profile_queries
 from carnet.records.actions import DoseDraft, declare_nothing, lock_records, report_dose
+from carnet.records.profile_queries import nothing_to_declare
 from carnet.records.tables import Section
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
@@ -99,16 +100,21 @@ def allergy(key: str, **more: object) -> EntryItem:
 
 async def doses_seen(database: Database, patient: Patient, record_id: UUID):
     async with database.read() as work:
-        pages = await queries.immunization_pages(
-            patient, work, [record_id], PageRequest.of(first=50), queries.DOSES_NEWEST
+        pages = await dose_queries.immunization_pages(
+            patient, work, [record_id], PageRequest.of(first=50), dose_queries.DOSES_NEWEST
         )
     return list(pages[record_id].items) if record_id in pages else []
 
 
 async def entries_seen(database: Database, patient: Patient, record_id: UUID, section: Section):
     async with database.read() as work:
-        pages = await queries.entry_pages(
-            patient, work, [record_id], PageRequest.of(first=50), queries.ENTRIES_NEWEST, section
+        pages = await profile_queries.entry_pages(
+            patient,
+            work,
+            [record_id],
+            PageRequest.of(first=50),
+            profile_queries.ENTRIES_NEWEST,
+            section,
         )
     return list(pages[record_id].items) if record_id in pages else []
 
@@ -154,11 +160,11 @@ async def test_nothing_to_declare_ends_when_hidden_entries_are_released(
         allergy("a", document="doc"),
     )
     async with database.read() as work:
-        assert len((await queries.nothing_to_declare(patient, work, [record_id]))[record_id]) == 1
+        assert len((await nothing_to_declare(patient, work, [record_id]))[record_id]) == 1
     clock.offset += timedelta(days=31)
     assert len(await entries_seen(database, patient, record_id, Section.ALLERGIES)) == 1
     async with database.read() as work:
-        assert not (await queries.nothing_to_declare(patient, work, [record_id])).get(record_id)
+        assert not (await nothing_to_declare(patient, work, [record_id])).get(record_id)
 
 
 async def test_a_dose_ends_nothing_to_declare_of_immunizations(
@@ -169,7 +175,7 @@ async def test_a_dose_ends_nothing_to_declare_of_immunizations(
     async with database.write() as work:
         await report_dose(patient, work, record_id, DoseDraft("Grippe", FLU, DAY))
     async with database.read() as work:
-        assert not (await queries.nothing_to_declare(patient, work, [record_id])).get(record_id)
+        assert not (await nothing_to_declare(patient, work, [record_id])).get(record_id)
 
 
 async def test_a_corrected_entry_changes_its_section(

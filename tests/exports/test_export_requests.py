@@ -60,16 +60,6 @@ query ($id: ID!) { record(id: $id) {
 """
 
 
-@pytest.fixture
-async def holder(database: Database) -> Patient:
-    return await world.holder(database)
-
-
-@pytest.fixture
-async def record_id(database: Database, holder: Patient) -> UUID:
-    return await world.record_of(database, holder)
-
-
 async def ask(
     database: Database, blobs: BlobStore, actor: Actor, record_id: UUID, **more: Any
 ) -> Any:

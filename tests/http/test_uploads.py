@@ -35,7 +35,7 @@ from carnet.http.services import Services, services_of
 from carnet.people.actor import Actor, Assurance, Operator, Patient, Publisher, actor_key
 from carnet.prevention.feeds import FeedSecrets
 from carnet.settings import Settings
-from carnet.store import blobs as blob_module
+from carnet.store import uploads as upload_module
 from carnet.store.blobs import BlobStore
 from carnet.store.cursors import Cursors
 from carnet.store.database import Database
@@ -249,7 +249,7 @@ async def test_who_waits_for_100_continue_sends_nothing_in_vain(
 async def test_a_quota_is_refused(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blob_module, "UNCLAIMED_BYTES_LIMIT", 10)
+    monkeypatch.setattr(upload_module, "UNCLAIMED_BYTES_LIMIT", 10)
     assert code(await client.post("/blobs", content=b"x" * 11)) == (403, "QUOTA_EXCEEDED")
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import graph
-import pytest
 import scene
 import world
-from following import Served, deposit, serving
+from following import Served, deposit
 
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
@@ -24,12 +21,6 @@ FACT = """mutation($input: StatePreventionFactInput!) {
   statePreventionFact(input: $input) { __typename ... on UserError { code } } }"""
 ACT = """mutation($input: AddPreventionActInput!) {
   addPreventionAct(input: $input) { __typename ... on UserError { code } } }"""
-
-
-@pytest.fixture
-async def served(database: Database, blobs: BlobStore) -> Any:
-    async with serving(database, blobs) as running:
-        yield running
 
 
 async def test_what_is_stated_is_told_at_once_and_again_from_a_cursor(

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 import reaching
 import scene
 import world
-from following import DOCUMENTS, INBOX, JOURNAL, Served, deposit, serving
+from following import DOCUMENTS, INBOX, JOURNAL, Served, deposit
 
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet_graphql.node import write_id
 from carnet_graphql.people import Professional as ProfessionalNode
-
-
-@pytest.fixture
-async def served(database: Database, blobs: BlobStore) -> Any:
-    async with serving(database, blobs) as running:
-        yield running
 
 
 @pytest.fixture

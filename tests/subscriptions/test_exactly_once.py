@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
 
 import pytest
 import scene
-from following import DOCUMENTS, INBOX, Served, serving
+from following import DOCUMENTS, INBOX, Served
 
 from carnet.access.journal import Fact, JournalAction, ObjectKind, write
 from carnet.store.blobs import BlobStore
@@ -22,12 +21,6 @@ TURNS = 25
 
 class Undone(Exception):
     """A writer changed their mind."""
-
-
-@pytest.fixture
-async def served(database: Database, blobs: BlobStore) -> AsyncIterator[Served]:
-    async with serving(database, blobs) as running:
-        yield running
 
 
 async def follow(

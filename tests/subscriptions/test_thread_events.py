@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import world
 from api_talk import Talk, a_patient, a_professional, patient_of, talk
-from following import Served, serving
+from following import Served
 from sqlalchemy import update
 from writing import Correspondent
 
@@ -34,12 +33,6 @@ THREAD = (
     " { threadEvents(thread: $thread, after: $after) {" + EVENT + "} }"
 )
 INBOX = "subscription { inboxEvents {" + EVENT + "... on NotificationReceived { cursor } } }"
-
-
-@pytest.fixture
-async def served(database: Database, blobs: BlobStore) -> AsyncIterator[Served]:
-    async with serving(database, blobs) as running:
-        yield running
 
 
 @pytest.fixture

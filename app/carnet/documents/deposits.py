@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from carnet.access.queries import settings
@@ -141,7 +141,9 @@ async def land(
         document.lineage_id = former.lineage_id
         document.version = await _last_version(work, former.lineage_id) + 1
         if not deposit.is_superseded:  # what its source calls a former version replaces nothing
-            await _supersede(work, former.lineage_id)
+            of_lineage = Document.lineage_id == former.lineage_id
+            is_current = Document.status == DocumentStatus.CURRENT
+            await _end(work, DocumentStatus.SUPERSEDED, of_lineage, is_current)
     if later is not None and later.lineage_id != document.lineage_id:
         await _put_before(work, document, later, is_first=former is None)
     if await _is_withdrawn(work, deposit):
@@ -175,24 +177,14 @@ async def withdraw(
         .on_conflict_do_nothing()
         .returning(DocumentWithdrawal.id)
     )
-    documents = list(
-        await work.session.scalars(
-            update(Document)
-            .where(
-                Document.record_id == record_id,
-                Document.publisher_id == publisher_id,
-                Document.unique_id == unique_id,
-                Document.status != DocumentStatus.WITHDRAWN,
-            )
-            .values(
-                status=DocumentStatus.WITHDRAWN,
-                revision=Document.revision + 1,
-                updated_at=work.now,
-            )
-            .returning(Document)
-        )
+    documents = await _end(
+        work,
+        DocumentStatus.WITHDRAWN,
+        Document.record_id == record_id,
+        Document.publisher_id == publisher_id,
+        Document.unique_id == unique_id,
+        Document.status != DocumentStatus.WITHDRAWN,
     )
-    await retract_facts(work, documents)
     landing = Landing.UPDATED if documents else Landing.DUPLICATE
     if noted is not None and not documents:
         landing = Landing.CREATED
@@ -244,21 +236,18 @@ async def _last_version(work: Work, lineage_id: UUID) -> int:
     return await work.session.scalar(statement) or 0
 
 
-async def _supersede(work: Work, lineage_id: UUID) -> None:
-    """Make every current version of a lineage a former one."""
+async def _end(work: Work, status: DocumentStatus, *which: ColumnElement[bool]) -> list[Document]:
+    """Make documents what is no longer current, and take back what was read from them."""
     documents = list(
         await work.session.scalars(
             update(Document)
-            .where(Document.lineage_id == lineage_id, Document.status == DocumentStatus.CURRENT)
-            .values(
-                status=DocumentStatus.SUPERSEDED,
-                revision=Document.revision + 1,
-                updated_at=work.now,
-            )
+            .where(*which)
+            .values(status=status, revision=Document.revision + 1, updated_at=work.now)
             .returning(Document)
         )
     )
     await retract_facts(work, documents)
+    return documents
 
 
 async def _put_before(work: Work, document: Document, later: Document, *, is_first: bool) -> None:

@@ -73,9 +73,7 @@ async def require(actor: Actor, work: Work, record_id: UUID) -> tuple[Record, Pa
         NotFound: the record does not exist or is not theirs to see.
         AccessDenied: they see it, but may not have all of it.
     """
-    record = (await records.by_ids(actor, work, [record_id])).get(record_id)
-    if record is None:
-        raise NotFound()
+    record = await records.record(actor, work, record_id)
     scopes = (DelegationScope.DOCUMENTS, DelegationScope.PROFILE)
     if not isinstance(actor, Patient) or not await queries.covers(actor, work, record_id, *scopes):
         raise AccessDenied(ONLY_HOLDER, "Only the holder, or who acts for them, exports a record.")

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from carnet.documents import queries as documents
 from carnet.documents.tables import Document, DocumentCategory, DocumentContent
-from carnet.errors import NotFound
 from carnet.people.actor import Actor
 from carnet.people.tables import Person, PersonIdentifier
+from carnet.records import dose_queries, profile_queries
 from carnet.records import queries as records
 from carnet.records.tables import Immunization, NothingToDeclare, ProfileEntry, Section
 from carnet.store.database import Work
@@ -48,9 +48,7 @@ async def read_facts(actor: Actor, work: Work, record_id: UUID) -> Facts:
     Raises:
         NotFound: the record does not exist or is not theirs to see.
     """
-    record = (await records.by_ids(actor, work, [record_id])).get(record_id)
-    if record is None:
-        raise NotFound()
+    record = await records.record(actor, work, record_id)
     person = await records.person(actor, work, record.person_id)
     numbers = await records.identifiers_of(actor, work, [person.id])
     shortened: set[Section] = set()
@@ -63,7 +61,9 @@ async def read_facts(actor: Actor, work: Work, record_id: UUID) -> Facts:
             entries[section], is_whole = await _newest(_entries(actor, work, record_id, section))
         if not is_whole:
             shortened.add(section)
-    nothing = (await records.nothing_to_declare(actor, work, [record_id])).get(record_id, [])
+    nothing = (await profile_queries.nothing_to_declare(actor, work, [record_id])).get(
+        record_id, []
+    )
     found, _ = await _newest(_documents(actor, work, record_id))
     contents = await documents.contents_of(actor, work, [document.id for document in found])
     return Facts(
@@ -99,8 +99,8 @@ async def _newest(read: _Read[T]) -> tuple[list[T], bool]:
 
 def _entries(actor: Actor, work: Work, record_id: UUID, section: Section) -> _Read[ProfileEntry]:
     async def read(request: PageRequest) -> Page[ProfileEntry] | None:
-        order = records.ENTRIES_NEWEST
-        found = await records.entry_pages(actor, work, [record_id], request, order, section)
+        order = profile_queries.ENTRIES_NEWEST
+        found = await profile_queries.entry_pages(actor, work, [record_id], request, order, section)
         return found.get(record_id)
 
     return read
@@ -108,8 +108,8 @@ def _entries(actor: Actor, work: Work, record_id: UUID, section: Section) -> _Re
 
 def _doses(actor: Actor, work: Work, record_id: UUID) -> _Read[Immunization]:
     async def read(request: PageRequest) -> Page[Immunization] | None:
-        order = records.DOSES_NEWEST
-        found = await records.immunization_pages(actor, work, [record_id], request, order)
+        order = dose_queries.DOSES_NEWEST
+        found = await dose_queries.immunization_pages(actor, work, [record_id], request, order)
         return found.get(record_id)
 
     return read

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from carnet.documents import queries as documents
-from carnet.errors import NotFound
 from carnet.exports.writing import array, dumps
 from carnet.people.actor import Actor
 from carnet.people.tables import Person, PersonIdentifier
+from carnet.records import dose_queries, profile_queries
 from carnet.records import queries as records
 from carnet.records.tables import (
     Immunization,
@@ -32,12 +32,10 @@ async def pieces(
 ) -> AsyncIterator[bytes]:
     """Yield the JSON, reading a page at a time."""
     async with database.read() as work:
-        record = (await records.by_ids(actor, work, [record_id])).get(record_id)
-        if record is None:
-            raise NotFound()
+        record = await records.record(actor, work, record_id)
         person = await records.person(actor, work, record.person_id)
         numbers = await records.identifiers_of(actor, work, [person.id])
-        nothing = await records.nothing_to_declare(actor, work, [record_id])
+        nothing = await profile_queries.nothing_to_declare(actor, work, [record_id])
     head = {
         "exportedAt": at,
         "record": record_shape(record),
@@ -62,8 +60,8 @@ async def _entries(
     database: Database, actor: Actor, record_id: UUID, section: Section
 ) -> AsyncIterator[dict[str, Any]]:
     async def read(work: Work, request: PageRequest) -> Page[ProfileEntry] | None:
-        order = records.ENTRIES_OLDEST
-        found = await records.entry_pages(actor, work, [record_id], request, order, section)
+        order = profile_queries.ENTRIES_OLDEST
+        found = await profile_queries.entry_pages(actor, work, [record_id], request, order, section)
         return found.get(record_id)
 
     async for rows in _pages(database, read):
@@ -77,14 +75,14 @@ async def _doses(
     database: Database, actor: Actor, record_id: UUID
 ) -> AsyncIterator[dict[str, Any]]:
     async def read(work: Work, request: PageRequest) -> Page[Immunization] | None:
-        order = records.DOSES_OLDEST
-        return (await records.immunization_pages(actor, work, [record_id], request, order)).get(
-            record_id
-        )
+        order = dose_queries.DOSES_OLDEST
+        return (
+            await dose_queries.immunization_pages(actor, work, [record_id], request, order)
+        ).get(record_id)
 
     async for rows in _pages(database, read):
         async with database.read() as work:
-            sources = await records.sources_of(actor, work, [row.id for row in rows])
+            sources = await dose_queries.sources_of(actor, work, [row.id for row in rows])
             seen = await _seen(actor, work, (one for each in sources.values() for one in each))
         for row in rows:
             yield dose_shape(row, sources.get(row.id, []), seen)

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from carnet.errors import NotFound
 from carnet.http.ranges import content_response
 from carnet.http.services import actor_of, services_of
-from carnet.messaging.threads import attachment
+from carnet.messaging.messages import attachment
 from carnet.store.blobs import StoredBlob
 
 MEDIA_TYPE = "application/octet-stream"  # what it really is only members know

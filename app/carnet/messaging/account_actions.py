@@ -7,7 +7,7 @@ could not make one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, insert, select, update
@@ -25,6 +25,7 @@ from carnet.messaging import directory, owners
 from carnet.messaging.account_index import index
 from carnet.messaging.accounts import require_own
 from carnet.messaging.chains import state
+from carnet.messaging.device_clocks import check_clock
 from carnet.messaging.owners import Owned, Owner
 from carnet.messaging.recounting import note, tell_owner
 from carnet.messaging.rules import denied
@@ -44,7 +45,6 @@ from carnet_crypto.errors import ProtocolError
 from carnet_crypto.kinds import AccountKind
 from carnet_crypto.values import AccountId, Label32
 
-CLOCK_SKEW = timedelta(minutes=5)  # that a device's clock may be wrong by
 MOST_ENTRIES = 1000  # of one chain
 MOST_AT_ONCE = 20  # entries in one call
 MOST_BEGUN = 5  # accounts of one owner in BEGUN_WINDOW: the log keeps a leaf of each entry for ever
@@ -201,13 +201,9 @@ def _replay(
         for entry in entries:
             account = Account.begin(entry) if account is None else account.extend(entry)
             numbered.append((account.number, entry))
-            said = datetime.fromtimestamp(account.at / 1000, UTC)
-            if abs(said - now) > CLOCK_SKEW:
-                raise ValidationFailed("The device's clock is wrong.", path=("entries",))
+            check_clock(account.at, now, "entries")
     except ProtocolError as error:
         raise ValidationFailed(f"An entry does not hold: {error}.", path=("entries",)) from None
-    except (OverflowError, OSError, ValueError):
-        raise ValidationFailed("The device's clock is wrong.", path=("entries",)) from None
     if account is None:
         raise ValidationFailed("A chain begins with GENESIS.", path=("entries",))
     return account, numbered

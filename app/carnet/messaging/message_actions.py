@@ -21,6 +21,8 @@ from carnet.errors import (
     ThreadClosed,
     ValidationFailed,
 )
+from carnet.messaging import control_log, messages
+from carnet.messaging.retention import expiry
 from carnet.messaging.rules import Writing, denied, writing
 from carnet.messaging.sending import Prepared, prepare, writing_down
 from carnet.messaging.tables import (
@@ -33,11 +35,9 @@ from carnet.messaging.tables import (
     ThreadRole,
     ThreadState,
 )
-from carnet.messaging.taking_part import (
-    takes_part,
-)
+from carnet.messaging.taking_part import takes_part
 from carnet.messaging.telling import ThreadEventKind, add, tell_all
-from carnet.messaging.threads import locked, log_after_epoch, messages_by_ids, require
+from carnet.messaging.threads import locked, require
 from carnet.messaging.usage import check, counted
 from carnet.notifications.actions import Notice, notify_all
 from carnet.notifications.tables import NotificationKind
@@ -50,7 +50,6 @@ from carnet_crypto.errors import ProtocolError
 from carnet_crypto.values import AccountId, DeviceId
 
 MOST_EPOCH_MESSAGES = 1000  # of one epoch: clients begin another long before
-MOST_DAYS = 36_500  # of a retention: what is kept longer is kept for good
 MOST_FILES = 16  # of one message
 EXPIRE_JOB = "messages.expire"
 EXPIRE_INTERVAL = timedelta(minutes=1)
@@ -109,7 +108,7 @@ async def send(actor: Actor, work: Work, blobs: BlobStore, sending: Sending) -> 
     if not is_allowed:
         raise denied(rule)
     if envelope.epoch != thread.epoch:
-        entries = await log_after_epoch(work, thread.id, envelope.epoch)
+        entries = await control_log.after_epoch(work, thread.id, envelope.epoch)
         raise StaleControlHead(number=thread.control_number, entries=tuple(entries))
     if thread.has_left or thread.epoch_messages >= MOST_EPOCH_MESSAGES:
         raise RotationDue()
@@ -132,7 +131,7 @@ async def send(actor: Actor, work: Work, blobs: BlobStore, sending: Sending) -> 
         "body": sending.envelope[cut:],
         "is_quiet": sending.is_quiet,
         "received_at": work.now,
-        "expires_at": _expiry(work, thread.retention_days, sending),
+        "expires_at": expiry(work.now, thread.retention_days, sending.expires_at),
     }
     inboxes, awaits = await _write(work, message, size)
     if files:
@@ -220,7 +219,7 @@ async def erase(actor: Actor, work: Work, message_id: UUID) -> UUID:
         NotFound: the actor does not see the message.
         AccessDenied: it is neither theirs nor in a thread that they manage.
     """
-    row = (await messages_by_ids(actor, work, [message_id])).get(message_id)
+    row = (await messages.by_ids(actor, work, [message_id])).get(message_id)
     if row is None:
         raise NotFound()
     thread = await locked(actor, work, None, row.thread_id)
@@ -340,13 +339,6 @@ def _read(sending: Sending, now: datetime) -> Envelope:
     if sending.expires_at is not None and sending.expires_at <= now:
         raise ValidationFailed("It would have expired already.", path=("expires_at",))
     return envelope
-
-
-def _expiry(work: Work, retention_days: int, sending: Sending) -> datetime | None:
-    ends = [sending.expires_at] if sending.expires_at is not None else []
-    if retention_days:
-        ends.append(work.now + timedelta(days=min(retention_days, MOST_DAYS)))
-    return min(ends, default=None)
 
 
 async def _claim(

@@ -5,18 +5,23 @@ All parameters begin with ``b_``: a column's own name may not be one.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import DateTime, Uuid, bindparam
+from sqlalchemy import DateTime, Select, Uuid, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from carnet.messaging.tables import ControlEntry, Message, Thread
 from carnet.people.actor import Actor, Assurance, Patient, Professional
+from carnet.store.database import Work
 
 NOW = bindparam("b_now", type_=DateTime(timezone=True))
 ME = bindparam("b_me", type_=Uuid())
 IDS = bindparam("b_ids", type_=ARRAY(Uuid()))
+
+Row = TypeVar("Row", Thread, Message, ControlEntry)
 
 
 def anybody(kind: str) -> Patient | Professional | None:
@@ -39,3 +44,13 @@ def given(actor: Actor, now: datetime, **more: Any) -> dict[str, Any]:
         case _:
             asked = {"b_now": now}
     return asked | {f"b_{name}": value for name, value in more.items()}
+
+
+async def seen(
+    actor: Actor, work: Work, statement: Select[Row] | None, ids: Collection[UUID]
+) -> dict[UUID, Row]:
+    """Return what a statement finds of these ids; nothing where such an actor has none."""
+    if statement is None:
+        return {}
+    asked = given(actor, work.now, ids=list(ids))
+    return {row.id: row for row in await work.session.scalars(statement, asked)}

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cache
-from typing import TypeVar, cast
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, any_, func, literal, select
@@ -14,12 +14,10 @@ from sqlalchemy.orm import aliased
 
 from carnet.access.tables import Delegation, DelegationScope
 from carnet.errors import NotFound
-from carnet.messaging.prepared import IDS, ME, NOW, anybody, given
+from carnet.messaging.prepared import IDS, ME, NOW, anybody, given, seen
 from carnet.messaging.tables import (
-    ControlEntry,
     EpochWrap,
     Message,
-    MessageAttachment,
     MessagingAccount,
     MessagingMandate,
     Thread,
@@ -27,25 +25,27 @@ from carnet.messaging.tables import (
     ThreadReader,
     ThreadState,
 )
-from carnet.messaging.taking_part import Moment, readable_by, takes_part, visible_to
+from carnet.messaging.taking_part import readable_by, takes_part, visible_to
 from carnet.notifications.queries import recipient_of
 from carnet.people.actor import Actor
 from carnet.store.database import Work
-from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate, paginate_many
-from carnet.store.tables import Blob
+from carnet.store.keyset import Order, Page, PageRequest, paginate
 
 NEWEST = Order("threads.newest", Thread.last_activity_at.desc(), Thread.id.desc())
-OLDEST_CONTROL = Order("control.oldest", ControlEntry.number.asc())
-OLDEST_MESSAGE = Order("messages.oldest", Message.number.asc())
-MOST_CAUGHT_UP = 50  # entries in one refusal; the rest is read page by page
 MOST_UNREAD = 1000  # messages of a thread that are counted
-
-T = TypeVar("T", Thread, Message, ControlEntry)
 
 
 async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Thread]:
     """Return those of the threads that the actor sees."""
-    return {row.id: row for row in await _seen(actor, work, Thread, ids)}
+    return await seen(actor, work, _by_ids(actor.kind), ids)
+
+
+@cache
+def _by_ids(kind: str) -> Select[Thread] | None:
+    actor = anybody(kind)
+    if actor is None:
+        return None
+    return select(Thread).where(Thread.id == any_(IDS), visible_to(actor, NOW))
 
 
 async def require(actor: Actor, work: Work, thread_id: bytes) -> Thread:
@@ -132,72 +132,6 @@ async def members_of(
     for member, account in await work.session.execute(statement):
         found[member.thread_id].append((member, account))
     return found
-
-
-async def control_pages(
-    actor: Actor,
-    work: Work,
-    thread_ids: Sequence[UUID],
-    request: PageRequest,
-    order: Order,
-    after: int | None,
-) -> dict[UUID, Page[ControlEntry]]:
-    """Return a page of each thread's control log, of what follows an entry's number."""
-    return await paginate_many(
-        work,
-        _within(actor, work, ControlEntry).where(_past(ControlEntry, after)),
-        order,
-        request,
-        parent=ControlEntry.thread_id,
-        parents=thread_ids,
-    )
-
-
-async def control_counts(
-    actor: Actor, work: Work, thread_ids: Sequence[UUID], after: int | None
-) -> dict[UUID, int]:
-    """Return how long each thread's control log is, after an entry's number."""
-    statement = _within(actor, work, ControlEntry).where(_past(ControlEntry, after))
-    return await count_many(work, statement, parent=ControlEntry.thread_id, parents=thread_ids)
-
-
-async def message_pages(
-    actor: Actor,
-    work: Work,
-    thread_ids: Sequence[UUID],
-    request: PageRequest,
-    order: Order,
-    after: int | None,
-) -> dict[UUID, Page[Message]]:
-    """Return a page of each thread's messages, of what follows a message's number."""
-    return await paginate_many(
-        work,
-        _within(actor, work, Message).where(_past(Message, after)),
-        order,
-        request,
-        parent=Message.thread_id,
-        parents=thread_ids,
-    )
-
-
-async def message_counts(
-    actor: Actor, work: Work, thread_ids: Sequence[UUID], after: int | None
-) -> dict[UUID, int]:
-    """Return how many messages each thread has, after a message's number."""
-    statement = _within(actor, work, Message).where(_past(Message, after))
-    return await count_many(work, statement, parent=Message.thread_id, parents=thread_ids)
-
-
-async def messages_by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Message]:
-    """Return those of the messages that the actor sees."""
-    return {row.id: row for row in await _seen(actor, work, Message, ids)}
-
-
-async def control_by_ids(
-    actor: Actor, work: Work, ids: Collection[UUID]
-) -> dict[UUID, ControlEntry]:
-    """Return those of the control entries that the actor sees."""
-    return {row.id: row for row in await _seen(actor, work, ControlEntry, ids)}
 
 
 async def wraps_of(
@@ -315,106 +249,3 @@ def _ending(kind: str) -> Select[datetime | None, datetime | None] | None:
         .scalar_subquery()
     )
     return select(ending, over).where(Thread.id == any_(IDS), visible_to(actor, NOW))
-
-
-async def attachments_of(
-    actor: Actor, work: Work, message_ids: Collection[UUID]
-) -> dict[UUID, list[tuple[MessageAttachment, int]]]:
-    """Return the sealed files of messages, each with its size in bytes."""
-    statement = (
-        select(MessageAttachment, Blob.size_bytes)
-        .join(Blob, Blob.id == MessageAttachment.blob_id)
-        .join(Message, Message.id == MessageAttachment.message_id)
-        .where(MessageAttachment.message_id.in_(message_ids), _is_within(actor, work.now, Message))
-        .order_by(MessageAttachment.message_id, MessageAttachment.position)
-    )
-    found: dict[UUID, list[tuple[MessageAttachment, int]]] = defaultdict(list)
-    for attachment, size in await work.session.execute(statement):
-        found[attachment.message_id].append((attachment, size or 0))
-    return found
-
-
-async def log_after(work: Work, thread_id: UUID, number: int) -> list[ControlEntry]:
-    """Return what follows in a control log, at most `MOST_CAUGHT_UP` entries: for members."""
-    statement = (
-        select(ControlEntry)
-        .where(ControlEntry.thread_id == thread_id, ControlEntry.number > number)
-        .order_by(ControlEntry.number)
-        .limit(MOST_CAUGHT_UP)
-    )
-    return await _apart(work, statement)
-
-
-async def log_after_epoch(work: Work, thread_id: UUID, epoch: int) -> list[ControlEntry]:
-    """Return what follows the end of an epoch in a control log, as `log_after`."""
-    statement = (
-        select(ControlEntry)
-        .where(ControlEntry.thread_id == thread_id, ControlEntry.epoch > epoch)
-        .order_by(ControlEntry.number)
-        .limit(MOST_CAUGHT_UP)
-    )
-    return await _apart(work, statement)
-
-
-async def _apart(work: Work, statement: Select[ControlEntry]) -> list[ControlEntry]:
-    """Return rows that outlive the transaction's rollback: a refusal takes them along."""
-    rows = list(await work.session.scalars(statement))
-    for row in rows:
-        work.session.expunge(row)
-    return rows
-
-
-async def attachment(actor: Actor, work: Work, attachment_id: UUID) -> Blob:
-    """Return a sealed file's blob.
-
-    Raises:
-        NotFound: there is none that the actor sees.
-    """
-    statement = (
-        select(Blob)
-        .join(MessageAttachment, MessageAttachment.blob_id == Blob.id)
-        .join(Message, Message.id == MessageAttachment.message_id)
-        .where(MessageAttachment.id == attachment_id, _is_within(actor, work.now, Message))
-    )
-    blob = await work.session.scalar(statement)
-    if blob is None:
-        raise NotFound()
-    return blob
-
-
-def _past(table: type[Message] | type[ControlEntry], after: int | None) -> ColumnElement[bool]:
-    return table.number > after if after is not None else literal(True)
-
-
-async def _seen(actor: Actor, work: Work, table: type[T], ids: Collection[UUID]) -> Sequence[T]:
-    """Return those of the rows that the actor sees."""
-    statement = _by_ids(actor.kind, table)
-    if statement is None:
-        return ()
-    asked = given(actor, work.now, ids=list(ids))
-    return (await work.session.scalars(statement, asked)).all()
-
-
-@cache
-def _by_ids(kind: str, table: type[T]) -> Select[T] | None:
-    actor = anybody(kind)
-    if actor is None:
-        return None
-    hangs = cast("type[Message] | type[ControlEntry]", table)
-    is_seen = visible_to(actor, NOW) if table is Thread else _is_within(actor, NOW, hangs)
-    return select(table).where(table.id == any_(IDS), is_seen)
-
-
-def _within(actor: Actor, work: Work, table: type[Message] | type[ControlEntry]) -> Select:  # type: ignore[type-arg]
-    return select(table).where(_is_within(actor, work.now, table))
-
-
-def _is_within(
-    actor: Actor, now: Moment, table: type[Message] | type[ControlEntry]
-) -> ColumnElement[bool]:
-    thread = aliased(Thread)
-    seen = visible_to(actor, now, thread)
-    if table is Message:
-        seen = readable_by(actor, now, thread, cast(ColumnElement[int], Message.epoch))
-    within = select(literal(1)).select_from(thread).where(thread.id == table.thread_id, seen)
-    return within.correlate_except(thread).exists()

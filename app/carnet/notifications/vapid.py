@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from py_vapid import Vapid02
 
 from carnet.errors import UserMistake
-from carnet.store.keys import create_key_file, read_key_file
+from carnet.store.keys import made_key_file, read_key_file
 from carnet_crypto.encoding import to_base64url
 
 TOKEN_LIFE = 3600  # seconds; RFC 8292, 2 allows a day
@@ -41,11 +41,9 @@ class VapidKey:
         Raises:
             UserMistake: the file is missing, ill-formed or open to others.
         """
-        if path is None:
-            if not may_create:
-                return None
-            path = data_dir / "keys" / "vapid"
-            create_key_file(path)
+        if path is None and not may_create:
+            return None
+        path = path or made_key_file(data_dir, "vapid")
         number = int.from_bytes(read_key_file(path)[0])
         try:
             return cls(ec.derive_private_key(number, ec.SECP256R1()))

@@ -18,7 +18,8 @@ from carnet.calendar.rules import RuleBook
 from carnet.people.actor import Actor
 from carnet.people.tables import Person, Sex
 from carnet.prevention.tables import PregnancyEpisode, PreventionAct, PreventionFact
-from carnet.records.queries import doses_of, doses_told, entries_of, entries_told
+from carnet.records.dose_queries import doses_of, doses_told
+from carnet.records.profile_queries import entries_of, entries_told
 from carnet.records.tables import EntryStatus, Immunization, ProfileEntry, Record, Section
 from carnet.store.database import Work
 from carnet.terminology.systems import ICD_10_SYSTEMS, short_name

@@ -23,11 +23,13 @@ from carnet.errors import (
 )
 from carnet.people.actor import Actor, Patient, Professional
 from carnet.people.tables import Person
+from carnet.records.dose_queries import immunizations_visible_to
 from carnet.records.doses import DoseFact, record_doses, retract_reports
 from carnet.records.facts import EntryFact, insert_entries
 from carnet.records.lifecycle import opened
 from carnet.records.looks import look_again
-from carnet.records.queries import entries_visible_to, immunizations_visible_to, visible_to
+from carnet.records.profile_queries import entries_visible_to
+from carnet.records.queries import visible_to
 from carnet.records.rules import FED, may_change
 from carnet.records.sections import LABEL_LIMIT, EntryDraft
 from carnet.records.tables import (

@@ -17,30 +17,31 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes
-from time import monotonic
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from carnet.errors import CarnetError, NotFound, QuotaExceeded
+from carnet.errors import CarnetError, NotFound
 from carnet.store.database import Database, Work
 from carnet.store.keys import KeyProvider
 from carnet.store.objects import Objects, path_of, prefix_of
 from carnet.store.sealing import KEY_BYTES, Opener, Sealer, seal_whole
 from carnet.store.streams import Streams
 from carnet.store.tables import Blob, BlobState
+from carnet.store.uploads import (
+    PENDING_LIFE,
+    UNCLAIMED_LIFE,
+    Renewal,
+    check_quota,
+    claimable,
+    complete,
+)
 
-UNCLAIMED_LIFE = timedelta(hours=24)  # how long an upload waits to be referred to
-PENDING_LIFE = timedelta(minutes=15)  # after which an upload that stopped counts as dead
-RENEWAL_INTERVAL = 300  # seconds between the renewals of a running upload
-UNCLAIMED_BYTES_LIMIT = 20 * 2**30  # of one owner
-UNCLAIMED_COUNT_LIMIT = 1000  # of one owner
-PENDING_COUNT_LIMIT = 16  # uploads of one owner at once: each holds up to 40 MB of memory
 SEALED_FILE = (
     b"CRNF\x01\x00\x00\x00"  # how a file begins that is sealed end to end: CRN1, section 9
 )
@@ -134,14 +135,14 @@ class BlobStore:
         async with database.write() as work:
             blob_id = work.new_id()
             await self._reserve(work, owner, blob_id, media_type, limit_bytes, key)
-        renewal = _Renewal(database, blob_id)
+        renewal = Renewal(database, blob_id)
         sealer = Sealer(key, blob_id)
         try:
             await self.streams.send(
                 blob_id, sealer, chunks, limit_bytes=limit_bytes, on_progress=renewal
             )
             async with database.write() as work:
-                return await _complete(work, blob_id, sealer)
+                return StoredBlob.of(await complete(work, blob_id, sealer))
         except BaseException:
             await self._discard(database, blob_id)
             raise
@@ -197,7 +198,7 @@ class BlobStore:
         Raises:
             NotFound: there is none, it is another's, expired, unfinished or referred to already.
         """
-        row = await work.session.scalar(select(Blob).where(*_claimable(work, owner, blob_id)))
+        row = await work.session.scalar(select(Blob).where(*claimable(work, owner, blob_id)))
         if row is None:
             raise NotFound()
         return StoredBlob.of(row)
@@ -210,7 +211,7 @@ class BlobStore:
         """
         statement = (
             update(Blob)
-            .where(*_claimable(work, owner, blob_id))
+            .where(*claimable(work, owner, blob_id))
             .values(claimed_at=work.now)
             .returning(Blob)
             .execution_options(synchronize_session=False, populate_existing=True)
@@ -285,17 +286,7 @@ class BlobStore:
         self, work: Work, owner: str, blob_id: UUID, media_type: str, size_bytes: int, key: bytes
     ) -> None:
         """Insert the PENDING row, counting on the size, unless it breaks the owner's quota."""
-        lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:owner, 0))")
-        await work.session.execute(lock, {"owner": f"blobs of {owner}"})
-        living = (Blob.owner == owner, Blob.claimed_at.is_(None), Blob.expires_at > work.now)
-        pending = func.count().filter(Blob.state == BlobState.PENDING)
-        statement = select(func.count(), pending, func.sum(Blob.size_bytes))
-        found = (await work.session.execute(statement.where(*living))).one()
-        count, pending_count, total = (int(number or 0) for number in found)
-        if pending_count >= PENDING_COUNT_LIMIT:
-            raise QuotaExceeded(f"At most {PENDING_COUNT_LIMIT} uploads can run at once.")
-        if count >= UNCLAIMED_COUNT_LIMIT or total + size_bytes > UNCLAIMED_BYTES_LIMIT:
-            raise QuotaExceeded("Too many uploads wait to be used; use them or let them expire.")
+        await check_quota(work, owner, size_bytes)
         kek_id, wrapped_key = await self.keys.wrap(key, _context(blob_id))
         row: dict[str, Any] = {
             "id": blob_id,
@@ -349,45 +340,6 @@ class BlobStore:
         await asyncio.shield(task)
 
 
-class _Renewal:
-    """Keeps the row of a running upload alive; the sweeper takes those that stopped."""
-
-    def __init__(self, database: Database, blob_id: UUID) -> None:
-        self._database = database
-        self._blob_id = blob_id
-        self._due = monotonic() + RENEWAL_INTERVAL
-
-    async def __call__(self) -> None:
-        if monotonic() < self._due:
-            return
-        self._due = monotonic() + RENEWAL_INTERVAL
-        async with self._database.write() as work:
-            await work.session.execute(
-                update(Blob)
-                .where(Blob.id == self._blob_id, Blob.state == BlobState.PENDING)
-                .values(expires_at=work.now + PENDING_LIFE)
-            )
-
-
-async def _complete(work: Work, blob_id: UUID, sealer: Sealer) -> StoredBlob:
-    statement = (
-        update(Blob)
-        .where(Blob.id == blob_id, Blob.state == BlobState.PENDING, Blob.expires_at > work.now)
-        .values(
-            state=BlobState.READY,
-            size_bytes=sealer.size_bytes,
-            sha256=sealer.sha256(),
-            expires_at=work.now + UNCLAIMED_LIFE,
-        )
-        .returning(Blob)
-        .execution_options(synchronize_session=False)
-    )
-    row = await work.session.scalar(statement)
-    if row is None:
-        raise NotFound("The upload stood still for too long; send it again.")
-    return StoredBlob.of(row)
-
-
 async def is_sealed_file(blobs: BlobStore, blob: StoredBlob) -> bool:
     """Tell whether a content is a file that its sender sealed end to end, by how it begins.
 
@@ -398,16 +350,6 @@ async def is_sealed_file(blobs: BlobStore, blob: StoredBlob) -> bool:
         async for piece in pieces:
             begin += piece
     return begin == SEALED_FILE
-
-
-def _claimable(work: Work, owner: str, blob_id: UUID) -> tuple[Any, ...]:
-    return (
-        Blob.id == blob_id,
-        Blob.owner == owner,
-        Blob.state == BlobState.READY,
-        Blob.claimed_at.is_(None),
-        Blob.expires_at > work.now,
-    )
 
 
 def _values(blob: StoredBlob) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes, token_hex
@@ -75,15 +76,12 @@ class FileKeyProvider:
         Raises:
             UserMistake: the file is missing, ill-formed or open to others.
         """
-        if path is None:
-            if not may_create:
-                raise UserMistake(
-                    "Production needs a key file: set CARNET_KEK_FILE to one with mode 0600 that"
-                    " holds 32 random bytes in base64url."
-                )
-            path = data_dir / "keys" / "kek"
-            create_key_file(path)
-        return cls(read_key_file(path))
+        if path is None and not may_create:
+            raise UserMistake(
+                "Production needs a key file: set CARNET_KEK_FILE to one with mode 0600 that"
+                " holds 32 random bytes in base64url."
+            )
+        return cls(read_key_file(path or made_key_file(data_dir, "kek")))
 
     @property
     def ids(self) -> list[str]:
@@ -119,10 +117,12 @@ def _kek_id(kek: bytes) -> str:
     return sha256(b"carnet kek id\x00" + kek).hexdigest()[:16]
 
 
-def create_key_file(path: Path) -> None:
-    """Write a new key unless the file is there; of two processes at once, the first one's stays."""
+def made_key_file(data_dir: Path, name: str) -> Path:
+    """Return the key file of this name in the data folder, with a new key unless it is there; of
+    two processes at once, the first one's stays."""
+    path = data_dir / "keys" / name
     if path.exists():
-        return
+        return path
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{token_hex(8)}")
     text = base64.urlsafe_b64encode(token_bytes(KEK_BYTES)).decode().rstrip("=")
@@ -132,12 +132,11 @@ def create_key_file(path: Path) -> None:
             file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with suppress(FileExistsError):
             os.link(draft, path)
-        except FileExistsError:
-            return
     finally:
         draft.unlink()
+    return path
 
 
 def read_key_file(path: Path) -> list[bytes]:

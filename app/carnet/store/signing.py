@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from carnet.errors import UserMistake
-from carnet.store.keys import create_key_file, read_key_file
+from carnet.store.keys import made_key_file, read_key_file
 from carnet_crypto.treehead import TreeHead, tree_head_bytes
 
 
@@ -45,15 +45,12 @@ class Signer:
         Raises:
             UserMistake: the file is missing, ill-formed or open to others.
         """
-        if path is None:
-            if not may_create:
-                raise UserMistake(
-                    "Production needs a key that signs the journal: set CARNET_LOG_KEY_FILE to a"
-                    " file with mode 0600 that holds 32 random bytes in base64url."
-                )
-            path = data_dir / "keys" / "log"
-            create_key_file(path)
-        return cls(read_key_file(path))
+        if path is None and not may_create:
+            raise UserMistake(
+                "Production needs a key that signs the journal: set CARNET_LOG_KEY_FILE to a"
+                " file with mode 0600 that holds 32 random bytes in base64url."
+            )
+        return cls(read_key_file(path or made_key_file(data_dir, "log")))
 
     def sign(self, log: str, size: int, root: bytes, now: datetime) -> TreeHead:
         """Return the signed head of a log."""

@@ -3,45 +3,35 @@ rendering, one text for all of them.
 
 A `Member` is one subscription of one client. It is *live* in its group while it has been told
 everything that the group has; until then, and whenever its client takes no more for a while, it
-is behind: `Group.bring_up` reads for it alone from its own cursor, as fast as the client takes it,
+is behind: the group reads for it alone from its own cursor, as fast as the client takes it,
 and lets it in again at the group's place. So a slow client holds up nobody and costs no memory.
 """
 
 from __future__ import annotations
 
 import asyncio
-from asyncio import gather
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from time import monotonic
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
-import orjson
-from graphql import ExecutionResult, GraphQLError
-from graphql.execution import Executor, execute_subscription_event
+from graphql import GraphQLError
+from graphql.execution import Executor
 
-from carnet.access.volume import keep
-from carnet.access.volume_rules import Pace
 from carnet.errors import (
-    AccessDenied,
-    AccessEnded,
     CursorExpired,
-    NotFound,
     Refusal,
-    RightsChanged,
     Unavailable,
 )
 from carnet.people.actor import Actor
-from carnet.people.sessions import live_until
 from carnet.store.outages import is_outage
 from carnet.store.tails import Tail
 from carnet_graphql.context import Context
-from carnet_graphql.masking import log_failure, mask_all
-from carnet_graphql.subscriptions.in_flight import InFlight
-from carnet_graphql.subscriptions.topic import CaughtUp, Topic
+from carnet_graphql.masking import log_failure, mask_exception
+from carnet_graphql.subscriptions.member import Member, Place
+from carnet_graphql.subscriptions.rendering import Rendering
+from carnet_graphql.subscriptions.topic import Topic
 
 BATCH = 50  # rows that are rendered at a time
 BATCH_SIZE = 256 * 1024  # bytes of results at a time, but for a single one that is larger
@@ -50,40 +40,6 @@ RETRY = 0.25  # seconds before the next attempt, and a little longer each time
 
 
 R = TypeVar("R")
-
-
-Place = tuple[int, UUID | None]
-"""A number of a stream, and the id of the event there."""
-
-
-class Sink(Protocol):
-    """Where the answers of one subscription go: a client, behind a transport."""
-
-    def send(self, payloads: Sequence[bytes]) -> bool:
-        """Hand on results, each a GraphQL response as JSON; false asks to wait for `ready`."""
-
-    async def ready(self) -> None:
-        """Wait until the client takes more."""
-
-    def end(self, errors: Sequence[GraphQLError]) -> None:
-        """Tell why there will be no more, or, without errors, that there is none."""
-
-
-class Member:
-    """One subscription of one client."""
-
-    __slots__ = ("catching_up", "cursor", "event_id", "group", "sink")
-
-    def __init__(self, group: Group, sink: Sink, cursor: int, event_id: UUID | None) -> None:
-        self.group = group
-        self.sink = sink
-        self.cursor = cursor  # the last number that it was told
-        self.event_id = event_id
-        self.catching_up: asyncio.Task[None] | None = None
-
-    def leave(self) -> None:
-        """End the subscription from the client's side."""
-        self.group.remove(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +62,15 @@ class Group:
         self.topic = topic
         self.position: float = 0  # set with the tail
         self.event_id: UUID | None = None
-        self.until: datetime | None = None  # the right to follow is asked for anew by then
-        self.checked_at = monotonic()
+        self.rendering = Rendering(shared.at_once, shared.new_context, actor, topic, executor)
         self.live: set[Member] = set()
         self.behind: set[Member] = set()
         self.tail: Tail | None = None
         self.account: Tail | None = None
         self._shared = shared
-        self._executor = executor
         self._is_stale = False
         self._task: asyncio.Task[None] | None = None
         self._pace = 1
-        self._in_flight = InFlight()
-        self._written = topic.written()
 
     def is_past(self, end: int, account_end: int) -> bool:
         """Tell whether more is known of its streams than up to these numbers."""
@@ -189,11 +141,11 @@ class Group:
         while self.live or self.behind:
             if self._is_stale:
                 self._is_stale = False
-                await self._patiently(self.check)
+                await self._patiently(self.rendering.check)
             if self.position >= tail.position:
                 return
             batch = await self._next_batch(tail)
-            payloads = await self._patiently(partial(self.render, batch))
+            payloads = await self._patiently(partial(self.rendering.render, batch))
             self._deliver(batch, payloads)
             self._pace = _next_pace(self._pace, payloads)
             self.position, self.event_id = batch[-1].number, batch[-1].id
@@ -203,7 +155,7 @@ class Group:
         after = int(self.position)
         rows: Sequence[Any] | None = tail.after(after)
         if rows is None:
-            rows = await self._patiently(partial(self._read, after))
+            rows = await self._patiently(partial(self.rendering.read, after))
         if not rows:
             raise CursorExpired()
         return rows[: self._pace]
@@ -251,17 +203,17 @@ class Group:
             end = self._followed().known  # what there was when it came is not live to it
             while True:
                 while member.cursor < max(self.position, end):
-                    rows = await self._patiently(partial(self._read, member.cursor))
+                    rows = await self._patiently(partial(self.rendering.read, member.cursor))
                     if not rows:
                         raise CursorExpired()  # it was away for so long that this is not kept
                     rows = rows[:pace]
-                    rendered = await self._patiently(partial(self.render, rows))
+                    rendered = await self._patiently(partial(self.rendering.render, rows))
                     payloads = [payload for payload in rendered if payload is not None]
                     pace = _next_pace(pace, rendered)
                     member.cursor, member.event_id = rows[-1].number, rows[-1].id
                     if payloads and not member.sink.send(payloads):
                         await member.sink.ready()
-                caught_up = await self._render_caught_up(member.cursor, member.event_id)
+                caught_up = await self.rendering.render_caught_up(member.cursor, member.event_id)
                 if member.cursor >= max(self.position, end) and member in self.behind:
                     self.behind.discard(member)
                     member.catching_up = None
@@ -274,95 +226,6 @@ class Group:
             self.behind.discard(member)
             member.sink.end(self._errors(error))
             self.remove(member)
-
-    async def _read(self, after: int) -> Sequence[Any]:
-        return await self._in_flight.once(after, partial(self._read_after, after))
-
-    async def _read_after(self, after: int) -> Sequence[Any]:
-        async with self._shared.at_once:
-            context = self._shared.new_context(self.actor)
-            async with context.database.read() as work:
-                found = await self.topic.source.read_after(work, {self.topic.stream_id: after})
-        rows = found.get(self.topic.stream_id, [])
-        if rows and rows[0].number != after + 1:
-            raise CursorExpired()
-        return rows
-
-    # --- reading with rights
-
-    async def check(self) -> None:
-        """Ask anew whether the actor may follow.
-
-        Raises:
-            Unauthenticated: the session is over.
-            AccessEnded: what is followed is no longer theirs to see.
-        """
-        async with self._shared.at_once:
-            await self._check(self._shared.new_context(self.actor))
-
-    async def _check(self, context: Context) -> None:
-        async with context.database.glance() as work:
-            ends_at = await live_until(work, self.actor)
-        try:
-            may_end_at = await self.topic.standing(context)
-        except (NotFound, AccessDenied):
-            raise AccessEnded() from None
-        self.until = min((at for at in (ends_at, may_end_at) if at is not None), default=None)
-        self.checked_at = monotonic()
-
-    async def render(self, rows: Sequence[Any]) -> list[bytes | None]:
-        """Return the response of each row as JSON, None where the actor is told nothing.
-
-        Raises:
-            Unauthenticated, AccessEnded: as `check`.
-            RightsChanged: they changed again and again while it was read.
-            RateLimited: the actor reaches far more patients than their profession needs.
-        """
-        key = rows[0].number, rows[-1].number
-        return await self._in_flight.once(key, partial(self._render_in_turn, rows))
-
-    async def _render_in_turn(self, rows: Sequence[Any]) -> list[bytes | None]:
-        async with self._shared.at_once:
-            try:
-                payloads, pace = await self._render(rows)
-            except RightsChanged:
-                payloads, pace = await self._render(rows)
-        await keep(pace)  # whoever is slowed down holds up nobody else
-        return payloads
-
-    async def _render(self, rows: Sequence[Any]) -> tuple[list[bytes | None], Pace]:
-        context = self._shared.new_context(self.actor)
-        context.reads.written = self._written
-        await self._check(context)
-        events = await self.topic.present(context, rows)
-        results = await gather(
-            *(self._execute(context, event) for event in events if event is not None)
-        )
-        pace = await context.reads.note(context.actor, context.database)
-        following = iter(results)
-        return [None if event is None else next(following) for event in events], pace
-
-    async def _render_caught_up(self, number: int, event_id: UUID | None) -> bytes:
-        """Return it as JSON: for each member anew, as no two cursors of it may be compared."""
-        context = self._shared.new_context(self.actor)
-        event = CaughtUp(cursor=self.topic.cursor(context, number, event_id, is_salted=True))
-        return await self._execute(context, event)
-
-    async def _execute(self, context: Context, event: object) -> bytes:
-        executor = self._executor.build_per_event_executor(event)
-        executor.context_value = context
-        result = execute_subscription_event(executor)
-        if not isinstance(result, ExecutionResult):
-            result = await result
-        for error in result.errors or ():
-            cause = error.original_error
-            if cause is not None and is_outage(cause):  # read again, not told
-                raise cause
-        body: dict[str, Any] = {"data": result.data}
-        errors = mask_all(result.errors, context.correlation_id)
-        if errors:
-            body["errors"] = [error.formatted for error in errors]
-        return orjson.dumps(body)
 
     async def _patiently(self, act: Callable[[], Awaitable[R]]) -> R:
         """Do it, and again while the database does not answer; refusals are for good."""
@@ -381,9 +244,7 @@ class Group:
             attempt += 1
 
     def _errors(self, error: Exception) -> list[GraphQLError]:
-        correlation_id = self._shared.new_context(self.actor).correlation_id
-        wrapped = GraphQLError(str(error), original_error=error)
-        return mask_all([wrapped], correlation_id) or []
+        return mask_exception(error, self._shared.new_context(self.actor).correlation_id)
 
     def _followed(self) -> Tail:
         assert self.tail is not None  # noqa: S101 — the hub sets it before anybody is let in

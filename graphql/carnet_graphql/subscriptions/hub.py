@@ -2,8 +2,8 @@
 
 A right that is taken away is told in the streams of the record and of the account, as a hint
 (`carnet.store.events.ACCESS_CHANGED`); one that ends by itself is known when it is given
-(`Group.until`). Every event is decided on when it is told, whatever anybody said; and every group
-is asked after once a minute.
+(`Rendering.until`). Every event is decided on when it is told, whatever anybody said; and every
+group is asked after once a minute.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ from carnet.store.tails import EVENT_LOG, Tails
 from carnet.store.tasks import end
 from carnet_graphql.assembly import CarnetSchema
 from carnet_graphql.context import Context
-from carnet_graphql.masking import mask_all
+from carnet_graphql.masking import mask_all, mask_exception
 from carnet_graphql.operations.operation import Operation
-from carnet_graphql.subscriptions.group import AccountWatch, Group, Member, Place, Shared, Sink
+from carnet_graphql.subscriptions.group import AccountWatch, Group, Shared
 from carnet_graphql.subscriptions.in_flight import InFlight
+from carnet_graphql.subscriptions.member import Member, Place, Sink
 from carnet_graphql.subscriptions.topic import Follow, Topic
 
 TICK = 0.25  # seconds between two looks at rights that end by themselves
@@ -124,8 +125,7 @@ class Hub:
             return mask_all([error], context.correlation_id) or []
         except Exception as error:
             reason = Unavailable() if is_outage(error) else error
-            wrapped = GraphQLError(str(reason), original_error=reason)
-            return mask_all([wrapped], context.correlation_id) or []
+            return mask_exception(reason, context.correlation_id)
 
     def drain(self) -> None:
         """Send everybody away: this process stops."""
@@ -179,7 +179,7 @@ class Hub:
             if group is None:
                 self._check_room(account_id_of(actor))
                 group = self._begin(Group(self._shared, actor, topic, executor, key), start)
-            group.until = start.until
+            group.rendering.until = start.until
             # Something may have been said between the decision and now.
             is_doubtful = start.is_new or group.is_past(start.end, start.account_end)
         group = cast(Group, group)
@@ -291,7 +291,8 @@ class Hub:
             await asyncio.sleep(TICK)
             now, heard = self._database.clock.now(), monotonic()
             for group in list(self._groups.values()):
-                is_due = group.until is not None and now >= group.until
-                if is_due or heard - group.checked_at > ASKED_EVERY:
-                    group.checked_at = heard
+                rendering = group.rendering
+                is_due = rendering.until is not None and now >= rendering.until
+                if is_due or heard - rendering.checked_at > ASKED_EVERY:
+                    rendering.checked_at = heard
                     group.doubt()

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import strawberry
 
-from carnet.messaging import threads
+from carnet.messaging import control_log, messages, threads
 from carnet.messaging.telling import ThreadEventKind
 from carnet.notifications.queries import recipient_of
 from carnet.store.events import LoggedEvent
@@ -92,11 +92,11 @@ async def present_threads(
     """Return the events that are of threads, with the rights of now; None for the others."""
     message_ids = list(dict.fromkeys(row.subject_id for row in rows if row.kind in MESSAGES))
     entry_ids = [row.subject_id for row in rows if row.kind == ThreadEventKind.CONTROL]
-    loaded = await context.load_many(threads.messages_by_ids, message_ids) if message_ids else []
-    messages = {row.id: row for row in loaded if row is not None}
-    read = await context.load_many(threads.control_by_ids, entry_ids) if entry_ids else []
+    loaded = await context.load_many(messages.by_ids, message_ids) if message_ids else []
+    sent = {row.id: row for row in loaded if row is not None}
+    read = await context.load_many(control_log.by_ids, entry_ids) if entry_ids else []
     entries = {row.id: row for row in read if row is not None}
-    ids = {row.thread_id for row in messages.values()}
+    ids = {row.thread_id for row in sent.values()}
     ids |= {row.thread_id for row in entries.values()}
     ids |= {id_ for row in rows if (id_ := _read_by_viewer(topic, context, row)) is not None}
     found = await context.load_many(threads.by_ids, sorted(ids)) if ids else []
@@ -108,7 +108,7 @@ async def present_threads(
             "event_id": strawberry.ID(str(row.id)),
             "at": row.at,
         }
-        message, entry = messages.get(row.subject_id), entries.get(row.subject_id)
+        message, entry = sent.get(row.subject_id), entries.get(row.subject_id)
         if message is not None and message.thread_id in of:
             made = MessageErased if row.kind == ThreadEventKind.ERASED else MessageReceived
             told |= {"thread": of[message.thread_id], "message": Message.of(message)}

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from carnet.http.operations.connections import Connections
 from carnet.http.operations.execution import Execution
-from carnet.http.operations.sockets import GraphQLSocket, Sockets
+from carnet.http.operations.graphql_socket import GraphQLSocket
+from carnet.http.operations.sockets import Sockets
 from carnet.http.services import Services
 from carnet.store.tails import Tails
 from carnet.store.wakeups import Wakeups

@@ -24,8 +24,8 @@ from carnet.http.operations.execution import Admitted, Execution
 from carnet.http.operations.negotiation import EVENT_STREAM
 from carnet.people.actor import Actor
 from carnet_graphql.context import Context
-from carnet_graphql.subscriptions.group import Member
 from carnet_graphql.subscriptions.hub import Hub
+from carnet_graphql.subscriptions.member import Member
 
 SEND_TIMEOUT = 30  # seconds that a client may take nothing
 KEEP_ALIVE = 12  # seconds of silence after which a comment is sent
@@ -100,7 +100,7 @@ class EventStream(Response):
                 member.leave()
 
     def send(self, payloads: Sequence[bytes]) -> bool:
-        """Hand on results; see `carnet_graphql.subscriptions.group.Sink`."""
+        """Hand on results; see `carnet_graphql.subscriptions.member.Sink`."""
         for payload in payloads:
             self._put(b"event: next\ndata: " + payload + b"\n\n")
         if self._size > WAITING_LIMIT:

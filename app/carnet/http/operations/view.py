@@ -2,7 +2,7 @@
 
 GraphQL over HTTP: POST takes any operation, GET takes queries and, for a stream, subscriptions. No
 batches, no multipart. Whatever comes, the answer has GraphQL's shape and a status that fits; only a
-fault of ours is a 500. Sockets are `carnet.http.operations.sockets`'.
+fault of ours is a 500. Sockets are `carnet.http.operations.graphql_socket`'.
 
 Source: the GraphQL over HTTP specification.
 """

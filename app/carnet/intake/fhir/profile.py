@@ -69,8 +69,7 @@ def read_allergy(source: Source) -> Iterator[Item]:
     status = _status(resource)
     nothing = list(absences(source, Section.ALLERGIES, code, "patient"))
     if nothing:
-        if status not in (EntryStatus.ACTIVE, EntryStatus.UNKNOWN):
-            raise SetAside(Reason.NOT_DONE, WITHDRAWN_DENIAL)
+        _check_said(status)
         yield from nothing
         return
     reactions = children(resource, "reaction")
@@ -104,8 +103,7 @@ def read_condition(source: Source) -> Iterator[Item]:
     status = _status(resource)
     nothing = list(absences(source, Section.CONDITIONS, code, "subject"))
     if nothing:
-        if status not in (EntryStatus.ACTIVE, EntryStatus.UNKNOWN):
-            raise SetAside(Reason.NOT_DONE, WITHDRAWN_DENIAL)
+        _check_said(status)
         yield from nothing
         return
     started_on, onset_end, said = _onset(resource, "onset")
@@ -258,6 +256,12 @@ def read_consent(source: Source) -> Iterator[Item]:
         note=note(labels(wishes)),
         details=_details(location=_names(source, *children(resource, "organization"))),
     )
+
+
+def _check_said(status: EntryStatus) -> None:
+    """Set «nothing to declare» aside where it does not hold any more."""
+    if status not in (EntryStatus.ACTIVE, EntryStatus.UNKNOWN):
+        raise SetAside(Reason.NOT_DONE, WITHDRAWN_DENIAL)
 
 
 def _status(resource: Element) -> EntryStatus:
