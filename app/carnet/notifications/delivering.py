@@ -241,6 +241,8 @@ async def _send_all(database: Database, open_run: Run, leased: Sequence[_Leased]
     Raises:
         ChannelDown: the channel does not work; what was not sent is free again.
     """
+    if not leased:  # all that was taken was given up
+        return
     sending = [asyncio.create_task(_send(database, open_run, each)) for each in leased]
     try:
         await asyncio.wait(sending)
