@@ -12,6 +12,7 @@ import strawberry
 
 from carnet.access.deciding import standing
 from carnet.access.events import DocumentEventKind
+from carnet.access.journal import JournalAction
 from carnet.access.rules import Action
 from carnet.documents import following, queries
 from carnet.errors import NotFound
@@ -95,6 +96,16 @@ class DocumentTopic(Topic):
     async def present(self, context: Context, rows: Sequence[Any]) -> list[Event | None]:
         """Return the events of documents that the actor sees, or saw until then."""
         return await present_documents(self, context, rows)
+
+    def told(self, rows: Sequence[Any]) -> set[tuple[UUID, JournalAction]]:
+        """Return the reads of documents."""
+        return documents_told(rows)
+
+
+def documents_told(rows: Sequence[LoggedEvent]) -> set[tuple[UUID, JournalAction]]:
+    """Return the reads that events of documents consist in: of a document and its versions."""
+    records = {row.record_id for row in rows if row.kind in KINDS and row.record_id is not None}
+    return {(record_id, JournalAction.READ_DOCUMENT) for record_id in records}
 
 
 async def present_documents(

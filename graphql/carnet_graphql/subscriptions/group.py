@@ -333,6 +333,7 @@ class Group:
     async def _render(self, rows: Sequence[Any]) -> tuple[list[bytes | None], Pace]:
         context = self._shared.new_context(self.actor)
         context.reads.written = self._written
+        context.reads.told = self.topic.told(rows)
         await self._check(context)
         events = await self.topic.present(context, rows)
         results = await gather(

@@ -6,9 +6,11 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
+from uuid import UUID
 
 import strawberry
 
+from carnet.access.journal import JournalAction
 from carnet.errors import AccessDenied, Unauthenticated
 from carnet.notifications import queries
 from carnet.notifications.actions import NotificationEventKind
@@ -21,6 +23,7 @@ from carnet_graphql.subscriptions.documents import (
     DocumentDeposited,
     DocumentRemoved,
     DocumentReplaced,
+    documents_told,
     present_documents,
 )
 from carnet_graphql.subscriptions.threads import (
@@ -109,6 +112,10 @@ class InboxTopic(NotificationTopic):
         of_threads = await present_threads(self, context, rows)
         told = zip(of_documents, of_notifications, of_threads, strict=True)
         return [a or b or c for a, b, c in told]
+
+    def told(self, rows: Sequence[Any]) -> set[tuple[UUID, JournalAction]]:
+        """Return the reads of documents."""
+        return documents_told(rows)
 
 
 async def _present(
