@@ -36,6 +36,7 @@ class DocumentEventKind(StrEnum):
     MASKED = "DOCUMENT_MASKED"
     UNMASKED = "DOCUMENT_UNMASKED"
     HIDDEN = "DOCUMENT_HIDDEN"  # from representatives
+    DELAYED = "DOCUMENT_DELAYED"  # the holder sees it later, at their own wish
     RELEASED = "DOCUMENT_RELEASED"
     DELETED = "DOCUMENT_DELETED"
 
@@ -105,6 +106,19 @@ async def tell(work: Work, facts: Sequence[Fact]) -> None:
         NewEvent(work.new_id(), (id_, *threads[id_]), ACCESS_CHANGED, id_, id_, is_hint=True)
         for id_ in sorted(changed)
     )
+
+
+async def tell_delayed(work: Work, record_id: UUID, days: int, former_days: int) -> None:
+    """Tell who follows for the holder that results went out of their sight until they are older.
+
+    The entry of the change of settings names no document, so `tell` cannot.
+    """
+    ids = await delays.lost(work, record_id, days, former_days)
+    if ids:
+        holder_side, _ = (await _inboxes(work, {record_id}))[record_id]
+        streams = (record_id, *sorted(holder_side))
+        kind = DocumentEventKind.DELAYED.value
+        work.events.extend(NewEvent(work.new_id(), streams, kind, id_, record_id) for id_ in ids)
 
 
 async def _inboxes(work: Work, record_ids: set[UUID]) -> dict[UUID, tuple[set[UUID], set[UUID]]]:

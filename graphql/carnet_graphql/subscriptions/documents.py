@@ -112,7 +112,9 @@ async def present_documents(
     topic: Topic, context: Context, rows: Sequence[LoggedEvent]
 ) -> list[Event | None]:
     """Return each row that tells of a document as its event, None for the others."""
-    ids = list(dict.fromkeys(row.subject_id for row in rows if row.kind in KINDS))
+    # That something is delayed shows it to nobody, so it is read for nobody.
+    showing = KINDS.keys() - {DocumentEventKind.DELAYED.value}
+    ids = list(dict.fromkeys(row.subject_id for row in rows if row.kind in showing))
     loaded = await context.load_many(queries.by_ids, ids) if ids else []
     seen = {document.id: document for document in loaded if document is not None}
     keys = [
@@ -131,7 +133,8 @@ async def present_documents(
             events.append(None)
             continue
         document, key = seen.get(row.subject_id), (row.subject_id, kind, row.at)
-        if document is None and key not in gone:
+        is_seen = document is not None and row.kind in showing
+        if not is_seen and key not in gone:
             events.append(None)
             continue
         shared: dict[str, Any] = {
