@@ -159,8 +159,9 @@ class InboxSubscription:
 
     @strawberry.subscription(
         description="All that happens to what is yours, in one order: documents of your record, of"
-        " those you act for and, as a professional, of those whose care team you are in; messages"
-        " of your threads; and what you are told. An event of what you no longer see is left out."
+        " those you act for and, as a professional, of those whose care team you are in, by name"
+        " or by an organization of at most 50 professionals; messages of your threads; and what"
+        " you are told. An event of what you no longer see is left out."
     )
     async def inbox_events(
         self, info: Info, after: AfterEvent = strawberry.UNSET
