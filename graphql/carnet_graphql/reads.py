@@ -97,9 +97,11 @@ class Reads:
 
     ``written``: what of it is in the journal already and is decided on, and not written again;
     what is written is added. None writes everything down.
+    ``told``: what somebody is told without having asked. It is written down, and is no reach.
     """
 
     written: set[Noted] | None = field(default=None, repr=False)
+    told: set[tuple[UUID, JournalAction]] = field(default_factory=set, repr=False)
     _rows: _Rows = field(default_factory=_rows, repr=False)
     _persons: set[UUID] = field(default_factory=set, repr=False)
     _delegations: set[tuple[UUID, UUID | None]] = field(default_factory=set, repr=False)
@@ -174,8 +176,9 @@ class Reads:
             async with database.write() as work:
                 await _add_persons(work, rows, persons, holders)
                 facts = await _facts(actor, work, rows, self.written or set())
-                plain = {fact.record_id for fact in facts if not fact.is_emergency}
-                urgent = {fact.record_id for fact in facts} - plain
+                asked = [fact for fact in facts if (fact.record_id, fact.action) not in self.told]
+                plain = {fact.record_id for fact in asked if not fact.is_emergency}
+                urgent = {fact.record_id for fact in asked} - plain
                 await reached(actor, work, urgent, is_emergency=True)
                 pace = await reached(actor, work, plain)
                 if not pace.is_refused:

@@ -167,6 +167,28 @@ async def test_a_browser_is_added_listed_and_removed(client: Client, service: Pu
     assert (evil["__typename"], evil["path"]) == ("ValidationFailed", ["endpoint"])
 
 
+async def test_an_endpoint_of_somebody_else_is_answered_as_one_of_nobody(
+    client: Client, service: PushService
+) -> None:
+    database, blobs = client.database, client.blobs
+    browser, own = service.browser(), service.browser()
+    await client.do("addPushDevice", endpoint=browser.endpoint, **browser.keys, name="theirs")
+    strangers = [
+        Client(database, blobs, await world.holder(database), client.channels) for _ in range(2)
+    ]
+    answers = [
+        await stranger.do("addPushDevice", endpoint=endpoint, **own.keys)
+        for stranger, endpoint in zip(strangers, (browser.endpoint, own.endpoint), strict=True)
+    ]
+    for answer in answers:
+        assert answer["__typename"] == "AddPushDeviceSuccess"
+        (device,) = answer["preferences"]["devices"]
+        assert device.pop("id") and device.pop("createdAt")
+    assert answers[0] == answers[1]
+    (device,) = (await client.preferences())["devices"]
+    assert device["name"] == "theirs"
+
+
 async def test_what_is_chosen_goes_out_and_the_rest_does_not(
     client: Client, database: Database, mailbox: Mailbox, service: PushService
 ) -> None:

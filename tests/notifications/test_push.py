@@ -9,6 +9,8 @@ import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
 
 import aiohttp
 import pytest
@@ -338,6 +340,107 @@ async def test_the_same_endpoint_again_has_new_keys_and_follows_who_adds_it(
     await telling.tell(database, patient)
     await telling.deliver(database, sender)
     assert len(service.pushed) == 1
+
+
+@pytest.mark.parametrize("former", [world.holder, world.professional])
+@pytest.mark.parametrize("later", [world.holder, world.professional])
+async def test_a_shared_browser_follows_who_signs_in_there(
+    database: Database, service: PushService, sender: PushSender, former: Any, later: Any
+) -> None:
+    first, second = await former(database), await later(database)
+    browser = service.browser()
+    was = await telling.with_browser(database, first, browser)
+    await tell(database, first)
+    now = await telling.with_browser(database, second, browser)
+    assert now != was
+    await tell(database, first)
+    await tell(database, second)
+    await telling.deliver(database, sender)
+    assert len(service.pushed) == 1  # also of what was queued before
+    (destination,) = await telling.destinations(database)
+    assert destination.id == now
+    assert second in (await owners(database, [first, second]))[now]
+    for id_ in (was, now, uuid4()):  # to the first, it is as if it never was
+        with pytest.raises(NotFound):
+            async with database.write() as work:
+                await devices.remove_device(first, work, id_)
+
+
+@pytest.mark.parametrize("knows", ["nothing else", "p256dh", "auth"])
+@pytest.mark.parametrize("thief", [world.holder, world.professional])
+async def test_who_knows_an_endpoint_but_not_both_keys_takes_nothing(
+    database: Database, service: PushService, sender: PushSender, thief: Any, knows: str
+) -> None:
+    patient, stranger = await world.holder(database), await thief(database)
+    browser = service.browser()
+    was = await telling.with_browser(database, patient, browser)
+    forged = Browser(browser.endpoint)
+    if knows == "p256dh":
+        forged = Browser(browser.endpoint, key=browser.key)
+    elif knows == "auth":
+        forged = Browser(browser.endpoint, auth=browser.auth)
+    taken = await telling.with_browser(database, stranger, forged)
+    assert taken != was
+    assert await telling.with_browser(database, stranger, forged) == taken  # as any of theirs
+    owned = await owners(database, [patient, stranger])
+    assert owned == {was: [patient], taken: [stranger]}
+    await tell(database, patient)
+    await telling.deliver(database, sender)
+    assert len(service.pushed) == 1
+    assert await telling.with_browser(database, patient, browser) == was
+    async with database.write() as work:
+        await devices.remove_device(stranger, work, taken)
+    assert [row.id for row in await telling.destinations(database)] == [was]
+
+
+async def test_an_endpoint_that_somebody_squats_works_for_whose_browser_it_is(
+    database: Database, service: PushService, sender: PushSender
+) -> None:
+    stranger, patient = [await world.holder(database) for _ in range(2)]
+    browser = service.browser()
+    await telling.with_browser(database, stranger, Browser(browser.endpoint))
+    await telling.with_browser(database, patient, browser)
+    await tell(database, patient)
+    await telling.deliver(database, sender)
+    assert len(service.pushed) == 1
+
+
+async def test_one_browser_added_by_many_at_once_follows_one_of_them(
+    database: Database, service: PushService
+) -> None:
+    people = [await world.holder(database) for _ in range(3)]
+    people += [await world.professional(database) for _ in range(3)]  # type: ignore[misc]
+    browser = service.browser()
+    made = await asyncio.gather(
+        *(telling.with_browser(database, each, browser) for each in people * 2)
+    )
+    (destination,) = await telling.destinations(database)
+    assert destination.id in made
+
+
+async def tell(database: Database, who: Any) -> None:
+    """Tell a patient or a professional something."""
+    async with database.write() as work:
+        await notify(
+            work,
+            NotificationKind.EMERGENCY_ACCESS,
+            work.new_id(),
+            person_id=getattr(who, "person_id", None),
+            professional_id=getattr(who, "professional_id", None),
+        )
+
+
+async def owners(database: Database, among: list[Any]) -> dict[UUID, list[Any]]:
+    """Return whose each destination is."""
+    return {
+        row.id: [
+            who
+            for who in among
+            if (row.person_id or row.professional_id)
+            == getattr(who, "person_id", getattr(who, "professional_id", None))
+        ]
+        for row in await telling.destinations(database)
+    }
 
 
 async def test_browsers_are_bounded_also_when_they_come_at_once(

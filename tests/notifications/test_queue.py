@@ -15,8 +15,10 @@ from mailing import Mailbox, smtp_server
 from pushing import PushService, push_service
 from sqlalchemy import URL, func, select, text
 
+from carnet.clock import MovableClock
 from carnet.notifications.actions import Notice, notify, notify_all
 from carnet.notifications.delivering import JOBS, run
+from carnet.notifications.rules import NOTIFICATION_LIFE
 from carnet.notifications.sending import AT_ONCE, Outcome, Parcel, Sent
 from carnet.notifications.tables import (
     Channel,
@@ -31,7 +33,7 @@ from carnet.store.base import Base
 from carnet.store.database import Database
 from carnet.store.migrations import everything  # noqa: F401 — all tables
 
-QUEUED, SENT = DeliveryState.QUEUED, DeliveryState.SENT
+QUEUED, SENT, GIVEN_UP = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryState.GIVEN_UP
 
 
 @pytest.fixture
@@ -127,6 +129,19 @@ async def test_who_lost_the_lease_has_no_say_any_more(database: Database, mailbo
     newest = (await telling.deliveries(database))[-1]
     assert newest.attempts == 2
     assert len(mailbox.ids) == 1
+
+
+async def test_what_is_too_old_is_given_up_also_where_nothing_else_waits(
+    database: Database, mailbox: Mailbox, clock: MovableClock
+) -> None:
+    patient = await world.holder(database)
+    await telling.with_address(database, mailbox, patient)
+    await telling.tell(database, patient, times=AT_ONCE)
+    clock.offset += NOTIFICATION_LIFE
+    await telling.deliver(database, telling.mail_sender(mailbox))
+    rows = (await telling.deliveries(database))[1:]
+    assert [(row.state, row.last_error) for row in rows] == [(GIVEN_UP, "Expired")] * AT_ONCE
+    assert len(mailbox.mails) == 1  # the code
 
 
 WORKER = """

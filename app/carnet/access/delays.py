@@ -24,6 +24,26 @@ JOB = "documents.delayed-result"
 LONGEST_DELAY = 60  # days that results may be kept from the holder at their own wish
 
 
+async def lost(work: Work, record_id: UUID, days: int, former_days: int) -> list[UUID]:
+    """Return the results that the holder saw while they waited for fewer days, and sees no more.
+
+    All versions of each; without what is hidden from them for another reason.
+    """
+    statement = select(DOCUMENTS.c.id).where(
+        DOCUMENTS.c.record_id == record_id,
+        DOCUMENTS.c.category.in_(RESULT_CATEGORIES),
+        DOCUMENTS.c.depositor.not_in(HOLDER_SIDE),
+        DOCUMENTS.c.status != "WITHDRAWN",
+        DOCUMENTS.c.deposited_at <= work.now - timedelta(days=former_days),
+        DOCUMENTS.c.deposited_at > work.now - timedelta(days=days),
+        or_(
+            DOCUMENTS.c.hidden_from_holder_until.is_(None),
+            DOCUMENTS.c.hidden_from_holder_until <= work.now,
+        ),
+    )
+    return list(await work.session.scalars(statement.order_by(DOCUMENTS.c.id)))
+
+
 async def wait_for(
     work: Work, document_ids: Collection[UUID], record_ids: Collection[UUID] = ()
 ) -> None:

@@ -2,7 +2,8 @@
 
 `carnet.access.journal.write` calls `tell`, so that no change has an entry and no event. A change
 of a document goes into the record's stream, and into the inboxes of the holder, of who acts for
-them, and of the professionals of the care team. What each sees of it is decided when it is told.
+them, and of the professionals of the care team: those named, and those of an organization that is a
+practice. What each sees of it is decided when it is told.
 A change of rights is a hint that makes those who follow the record, or a thread of its holder's,
 ask anew.
 """
@@ -16,10 +17,12 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import any_, literal, or_, select, union_all
+from sqlalchemy.orm import aliased
 
 from carnet.access import delays
 from carnet.access.facts import RECORDS, THREADS
 from carnet.access.tables import CareTeamMember, Delegation, DelegationScope
+from carnet.people.tables import Professional
 from carnet.store.database import Work
 from carnet.store.events import ACCESS_CHANGED, NewEvent
 
@@ -36,6 +39,7 @@ class DocumentEventKind(StrEnum):
     MASKED = "DOCUMENT_MASKED"
     UNMASKED = "DOCUMENT_UNMASKED"
     HIDDEN = "DOCUMENT_HIDDEN"  # from representatives
+    DELAYED = "DOCUMENT_DELAYED"  # the holder sees it later, at their own wish
     RELEASED = "DOCUMENT_RELEASED"
     DELETED = "DOCUMENT_DELETED"
 
@@ -51,6 +55,11 @@ DOCUMENT_EVENTS = {
     "DELETE_DOCUMENT": DocumentEventKind.DELETED,
 }
 """The event of each action of the journal that changes a document."""
+
+PRACTICE_LIMIT = 50  # professionals of an organization whose inboxes are filled
+"""A hospital is no practice: each document would be a row, a lock and a read in the patient's
+journal for each of thousands, of whom a few treat the patient. They follow the record, or are
+named."""
 
 RIGHTS_ACTIONS = frozenset(
     {
@@ -107,6 +116,19 @@ async def tell(work: Work, facts: Sequence[Fact]) -> None:
     )
 
 
+async def tell_delayed(work: Work, record_id: UUID, days: int, former_days: int) -> None:
+    """Tell who follows for the holder that results went out of their sight until they are older.
+
+    The entry of the change of settings names no document, so `tell` cannot.
+    """
+    ids = await delays.lost(work, record_id, days, former_days)
+    if ids:
+        holder_side, _ = (await _inboxes(work, {record_id}))[record_id]
+        streams = (record_id, *sorted(holder_side))
+        kind = DocumentEventKind.DELAYED.value
+        work.events.extend(NewEvent(work.new_id(), streams, kind, id_, record_id) for id_ in ids)
+
+
 async def _inboxes(work: Work, record_ids: set[UUID]) -> dict[UUID, tuple[set[UUID], set[UUID]]]:
     """Return the holder and delegates, and the care team's professionals, of each record."""
     found: dict[UUID, tuple[set[UUID], set[UUID]]] = defaultdict(lambda: (set(), set()))
@@ -118,16 +140,27 @@ async def _inboxes(work: Work, record_ids: set[UUID]) -> dict[UUID, tuple[set[UU
         or_(Delegation.expires_at.is_(None), Delegation.expires_at > work.now),
         literal(DelegationScope.DOCUMENTS.value) == any_(Delegation.scopes),
     )
+    colleague = aliased(Professional)
+    hospital = (
+        select(colleague.id)
+        .where(colleague.organization_id == CareTeamMember.organization_id)
+        .offset(PRACTICE_LIMIT)
+        .limit(1)
+        .correlate(CareTeamMember)
+        .exists()
+    )
+    member = (CareTeamMember.record_id.in_(record_ids), CareTeamMember.ended_at.is_(None))
     statement = union_all(
         select(RECORDS.c.id, RECORDS.c.person_id, literal(False)).where(theirs),
         select(RECORDS.c.id, Delegation.delegate_person_id, literal(False))
         .join(Delegation, Delegation.holder_person_id == RECORDS.c.person_id)
         .where(theirs, *in_force, Delegation.delegate_person_id.is_not(None)),
         select(CareTeamMember.record_id, CareTeamMember.professional_id, literal(True)).where(
-            CareTeamMember.record_id.in_(record_ids),
-            CareTeamMember.ended_at.is_(None),
-            CareTeamMember.professional_id.is_not(None),
+            *member, CareTeamMember.professional_id.is_not(None)
         ),
+        select(CareTeamMember.record_id, Professional.id, literal(True))
+        .join(Professional, Professional.organization_id == CareTeamMember.organization_id)
+        .where(*member, ~hospital),
     )
     for record_id, recipient_id, is_professional in await work.session.execute(statement):
         found[record_id][is_professional].add(recipient_id)

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from carnet.access.deciding import require
 from carnet.access.delays import LONGEST_DELAY
+from carnet.access.events import tell_delayed
 from carnet.access.facts import SettingsFacts
 from carnet.access.journal import JournalAction
 from carnet.access.locating import lock_record
@@ -78,4 +79,6 @@ async def change_settings(
     )
     told = {name: str(value).lower() for name, value in changed.items()}
     await granted.journal(JournalAction.CHANGE_SETTINGS, details=told)
+    if days is not None:
+        await tell_delayed(work, record_id, days, values["hide_results_days"])
     return record_id

@@ -1,7 +1,10 @@
 """The volume alarm: how many different patients an account reached in the last hour.
 
 `reached` is called with the records of an answer before it leaves; see `volume_rules` for what
-follows. Operators are told of the account, never of a patient.
+follows. What a subscription tells by itself is not counted: nobody reached for it, and a laboratory
+that sends the results of a whole practice would shut the practice out. To follow a record counts,
+and so does what a selection reads on from an event. Operators are told of the account, never of a
+patient.
 """
 
 from __future__ import annotations

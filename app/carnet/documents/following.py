@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
 
 from carnet.access.deciding import Deciding
+from carnet.access.delays import LONGEST_DELAY
 from carnet.access.events import DocumentEventKind
 from carnet.access.facts import DocumentFacts
 from carnet.access.queries import documents
@@ -26,7 +27,8 @@ async def taken_away(actor: Actor, work: Work, keys: Collection[Key]) -> dict[Ke
     """Return which documents the actor saw until this happened to them, with their records.
 
     It is decided as if it had not happened, for now and for then: who never saw the document is
-    not told that it went, not even when its time to be seen would have come since.
+    not told that it went, not even when its time to be seen would have come since. Nor is who sees
+    it all the same.
     """
     ids = {id_ for id_, _, _ in keys}
     facts = await documents(work, ids)
@@ -35,16 +37,22 @@ async def taken_away(actor: Actor, work: Work, keys: Collection[Key]) -> dict[Ke
     deciding = await Deciding.on(actor, work, set(record_of.values()))
     found: dict[Key, UUID] = {}
     for id_, kind, at in keys:
-        before = _before(facts[id_], kind) if id_ in facts else None
-        if before is not None and all(
-            deciding.decide(Action.READ_DOCUMENT, record_of[id_], before, moment).is_allowed
+        before = _before(facts[id_], kind, at) if id_ in facts else None
+        if before is None:
+            continue
+        record_id = record_of[id_]
+        saw = all(
+            deciding.decide(Action.READ_DOCUMENT, record_id, before, moment).is_allowed
             for moment in (work.now, at)
-        ):
-            found[id_, kind, at] = record_of[id_]
+        )
+        if saw and not deciding.decide(Action.READ_DOCUMENT, record_id, facts[id_]).is_allowed:
+            found[id_, kind, at] = record_id
     return found
 
 
-def _before(document: DocumentFacts, kind: DocumentEventKind) -> DocumentFacts | None:
+def _before(
+    document: DocumentFacts, kind: DocumentEventKind, at: datetime
+) -> DocumentFacts | None:
     match kind:
         case DocumentEventKind.DELETED:
             return replace(document, status="CURRENT")
@@ -52,4 +60,6 @@ def _before(document: DocumentFacts, kind: DocumentEventKind) -> DocumentFacts |
             return replace(document, is_masked=False)
         case DocumentEventKind.HIDDEN:
             return replace(document, is_hidden_from_representatives=False)
+        case DocumentEventKind.DELAYED:  # it was old enough, for whichever days were chosen then
+            return replace(document, deposited_at=at - timedelta(days=LONGEST_DELAY))
     return None

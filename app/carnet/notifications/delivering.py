@@ -21,6 +21,7 @@ from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from carnet.notifications import outgoing, texts
 from carnet.notifications.channels import Channels
 from carnet.notifications.codes import Codes
+from carnet.notifications.recipients import may_sign_in
 from carnet.notifications.rules import CODE_LIFE, next_attempt
 from carnet.notifications.sending import (
     AT_ONCE,
@@ -139,7 +140,10 @@ class _Taken:
 
 
 async def _take(work: Work, channel: Channel, lease: UUID, codes: Codes) -> _Taken:
-    """Lease what has been due for longest, the urgent before the rest; give up what is too old."""
+    """Lease what has been due for longest, the urgent before the rest.
+
+    What is too old is given up, and what is for somebody who was cut off since it was queued.
+    """
     ids: list[UUID] = []
     for is_urgent in (True, False):
         due = (
@@ -164,7 +168,7 @@ async def _take(work: Work, channel: Channel, lease: UUID, codes: Codes) -> _Tak
     if not ids:
         return _Taken(0)
     statement = (
-        select(Delivery, Destination, Notification.kind, NotificationSettings.locale)
+        select(Delivery, Destination, Notification.kind, NotificationSettings.locale, may_sign_in())
         .join(Destination, Destination.id == Delivery.destination_id)
         .outerjoin(Notification, Notification.id == Delivery.notification_id)
         .outerjoin(
@@ -178,12 +182,17 @@ async def _take(work: Work, channel: Channel, lease: UUID, codes: Codes) -> _Tak
         .order_by(Delivery.is_urgent.desc(), Delivery.due_at, Delivery.id)
     )
     leased, given_up = [], []
-    for delivery, destination, kind, locale in (await work.session.execute(statement)).all():
+    found = (await work.session.execute(statement)).all()
+    for delivery, destination, kind, locale, is_let_in in found:
         if delivery.expires_at <= work.now:
             given_up.append((delivery, "Expired"))
             continue
         if destination.state is not _SENDABLE[delivery.message]:
             given_up.append((delivery, "DestinationUnusable"))
+            continue
+        # That an address is used no more is told to whoever reads it, not to the one cut off.
+        if not is_let_in and delivery.message is not DeliveryMessage.EMAIL_RETIRED:
+            given_up.append((delivery, "RecipientCutOff"))
             continue
         code = None
         if delivery.message is DeliveryMessage.EMAIL_CODE:
@@ -241,6 +250,8 @@ async def _send_all(database: Database, open_run: Run, leased: Sequence[_Leased]
     Raises:
         ChannelDown: the channel does not work; what was not sent is free again.
     """
+    if not leased:  # all that was taken was given up
+        return
     sending = [asyncio.create_task(_send(database, open_run, each)) for each in leased]
     try:
         await asyncio.wait(sending)

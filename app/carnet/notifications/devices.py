@@ -3,21 +3,28 @@
 An endpoint is a URL that this server will send requests to, and anybody may name one. So it must be
 https on the usual port and of a push service on the list, and never an address of a private
 network; `carnet.notifications.push` looks again at the address that the name really has.
+
+A subscription is its endpoint and the two keys that the browser made for it. Whoever gives all
+three has the browser in hand: it follows them, and who had it before is pushed nothing there any
+more. Whoever gives the endpoint with other keys has read it somewhere. That is taken as any new
+browser is, so it tells nothing of whose it was, and takes nothing away; what is pushed under keys
+that are not the browser's, the browser drops.
 """
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from carnet.errors import NotFound, QuotaExceeded, ValidationFailed
 from carnet.notifications.codes import plain_hash
-from carnet.notifications.recipients import hold, recipient
+from carnet.notifications.recipients import Recipient, hold, recipient
 from carnet.notifications.rules import DEVICES_LIMIT
 from carnet.notifications.tables import Channel, Destination, DestinationState
 from carnet.people.actor import Actor
@@ -86,7 +93,7 @@ async def add_device(
 ) -> UUID:
     """Push to a browser from now on. The same endpoint again has the new keys and name.
 
-    A browser has one endpoint, whoever is signed in; it follows the last one who adds it.
+    Somebody else's subscription becomes the actor's; see the module for what proves it.
 
     Raises:
         Unauthenticated: nobody has signed in.
@@ -103,7 +110,7 @@ async def add_device(
     number = int.from_bytes(hashed[:8], signed=True)
     await work.session.execute(select(func.pg_advisory_xact_lock(number)))
     same = (Destination.channel == Channel.WEB_PUSH) & (Destination.address_hash == hashed)
-    await work.session.execute(delete(Destination).where(same, ~who.owns(Destination)))
+    await _take_from_others(work, who, same, p256dh, auth)
     values = {
         "p256dh": p256dh,
         "auth": auth,
@@ -113,7 +120,10 @@ async def add_device(
         "refused_at": None,
     }
     known: UUID | None = await work.session.scalar(
-        update(Destination).where(same).values(values).returning(Destination.id)
+        update(Destination)
+        .where(same, who.owns(Destination))
+        .values(values)
+        .returning(Destination.id)
     )
     if known is not None:
         return known
@@ -158,6 +168,25 @@ async def remove_device(actor: Actor, work: Work, destination_id: UUID) -> UUID:
     if removed is None:
         raise NotFound()
     return removed
+
+
+async def _take_from_others(
+    work: Work, who: Recipient, same: ColumnElement[bool], p256dh: bytes, auth: bytes
+) -> None:
+    """End the subscription for others who have it, with what waits for them there.
+
+    ``auth`` is compared here, for how long an index looks tells of what it holds.
+    """
+    held = select(
+        Destination.id, Destination.auth, Destination.person_id, Destination.professional_id
+    ).where(same, Destination.p256dh == p256dh)
+    taken = [
+        id_
+        for id_, secret, *owner in await work.session.execute(held)
+        if owner != [who.person_id, who.professional_id]
+        and hmac.compare_digest(secret or b"", auth)
+    ]
+    await work.session.execute(delete(Destination).where(Destination.id.in_(taken)))
 
 
 def _check_keys(p256dh: bytes, auth: bytes) -> None:

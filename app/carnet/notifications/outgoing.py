@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 
+from carnet.notifications.recipients import may_sign_in
 from carnet.notifications.rules import NOTIFICATION_LIFE, Choices, is_urgent, outgoing_channels
 from carnet.notifications.tables import (
     Channel,
@@ -183,12 +184,19 @@ async def _choices(work: Work, told: Sequence[Notification]) -> dict[UUID, Choic
 async def _reachable(
     work: Work, recipient_ids: Sequence[UUID]
 ) -> dict[UUID, list[tuple[UUID, Channel]]]:
-    """Return where they are reached; none of it is deleted before the transaction ends."""
+    """Return where they are reached; none of it is deleted before the transaction ends.
+
+    Whether they may still be written to is asked again when it is sent.
+    """
     statement = (
         select(
             Destination.id, Destination.person_id, Destination.professional_id, Destination.channel
         )
-        .where(Destination.state == DestinationState.ACTIVE, _of_any(Destination, recipient_ids))
+        .where(
+            Destination.state == DestinationState.ACTIVE,
+            _of_any(Destination, recipient_ids),
+            may_sign_in(),
+        )
         .order_by(Destination.id)
         .with_for_update(read=True, key_share=True)
     )

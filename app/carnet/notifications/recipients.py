@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from carnet.errors import NotFound, Unauthenticated
@@ -20,6 +20,7 @@ from carnet.notifications.tables import (
     NotificationSettings,
 )
 from carnet.people.actor import Actor, Anonymous, Patient, Professional
+from carnet.people.tables import Account
 from carnet.store.database import Work
 
 
@@ -64,6 +65,21 @@ def recipient(actor: Actor) -> Recipient:
         case Anonymous():
             raise Unauthenticated()
     raise NotFound()
+
+
+def may_sign_in() -> ColumnElement[bool]:
+    """Return the filter on destinations whose owner can still sign in, by whichever account.
+
+    Who was cut off on all of them is told nothing more outside the app: what was set up may be in
+    the hands of the one it was cut off from. It is used again once an account is restored.
+    """
+    return exists().where(
+        or_(
+            Account.person_id == Destination.person_id,
+            Account.professional_id == Destination.professional_id,
+        ),
+        Account.disabled_at.is_(None),
+    )
 
 
 async def hold(work: Work, who: Recipient) -> NotificationSettings:

@@ -129,6 +129,7 @@ class Destination(Base):
     """Where one recipient is reached: an e-mail address, or a browser's push subscription.
 
     ``address`` is personal data and a subscription's endpoint a secret: whoever has it can push.
+    A subscription, endpoint and keys, is one owner's; see `carnet.notifications.devices`.
     ``refused_at`` is when the other side last refused something for good.
     """
 
@@ -147,8 +148,10 @@ class Destination(Base):
             name="pending_expires",
         ),
         Index(
-            "uq_notification_destinations_endpoint",
+            "uq_notification_destinations_subscription",
             "address_hash",
+            "p256dh",
+            "auth",
             unique=True,
             postgresql_where=text("channel = 'WEB_PUSH'"),
         ),

@@ -6,10 +6,12 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
+from uuid import UUID
 
 import strawberry
 
 from carnet.access.deciding import standing
+from carnet.access.journal import JournalAction
 from carnet.access.rules import Action
 from carnet.errors import NotFound
 from carnet.prevention import queries
@@ -70,6 +72,11 @@ class CalendarTopic(Topic):
             )
             for row in rows
         ]
+
+    def told(self, rows: Sequence[Any]) -> set[tuple[UUID, JournalAction]]:
+        """Return the reads of the calendar, and of the doses and entries that it follows from."""
+        read = JournalAction.READ_CALENDAR, JournalAction.READ_PROFILE
+        return {(self.stream_id, action) for action in read}
 
 
 @strawberry.type

@@ -12,6 +12,7 @@ import strawberry
 
 from carnet.access.deciding import standing
 from carnet.access.events import DocumentEventKind
+from carnet.access.journal import JournalAction
 from carnet.access.rules import Action
 from carnet.documents import following, queries
 from carnet.errors import NotFound
@@ -96,12 +97,24 @@ class DocumentTopic(Topic):
         """Return the events of documents that the actor sees, or saw until then."""
         return await present_documents(self, context, rows)
 
+    def told(self, rows: Sequence[Any]) -> set[tuple[UUID, JournalAction]]:
+        """Return the reads of documents."""
+        return documents_told(rows)
+
+
+def documents_told(rows: Sequence[LoggedEvent]) -> set[tuple[UUID, JournalAction]]:
+    """Return the reads that events of documents consist in: of a document and its versions."""
+    records = {row.record_id for row in rows if row.kind in KINDS and row.record_id is not None}
+    return {(record_id, JournalAction.READ_DOCUMENT) for record_id in records}
+
 
 async def present_documents(
     topic: Topic, context: Context, rows: Sequence[LoggedEvent]
 ) -> list[Event | None]:
     """Return each row that tells of a document as its event, None for the others."""
-    ids = list(dict.fromkeys(row.subject_id for row in rows if row.kind in KINDS))
+    # That something is delayed shows it to nobody, so it is read for nobody.
+    showing = KINDS.keys() - {DocumentEventKind.DELAYED.value}
+    ids = list(dict.fromkeys(row.subject_id for row in rows if row.kind in showing))
     loaded = await context.load_many(queries.by_ids, ids) if ids else []
     seen = {document.id: document for document in loaded if document is not None}
     keys = [
@@ -120,7 +133,8 @@ async def present_documents(
             events.append(None)
             continue
         document, key = seen.get(row.subject_id), (row.subject_id, kind, row.at)
-        if document is None and key not in gone:
+        is_seen = document is not None and row.kind in showing
+        if not is_seen and key not in gone:
             events.append(None)
             continue
         shared: dict[str, Any] = {

@@ -6,9 +6,11 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
+from uuid import UUID
 
 import strawberry
 
+from carnet.access.journal import JournalAction
 from carnet.errors import AccessDenied, Unauthenticated
 from carnet.notifications import queries
 from carnet.notifications.actions import NotificationEventKind
@@ -21,6 +23,7 @@ from carnet_graphql.subscriptions.documents import (
     DocumentDeposited,
     DocumentRemoved,
     DocumentReplaced,
+    documents_told,
     present_documents,
 )
 from carnet_graphql.subscriptions.threads import (
@@ -110,6 +113,10 @@ class InboxTopic(NotificationTopic):
         told = zip(of_documents, of_notifications, of_threads, strict=True)
         return [a or b or c for a, b, c in told]
 
+    def told(self, rows: Sequence[Any]) -> set[tuple[UUID, JournalAction]]:
+        """Return the reads of documents."""
+        return documents_told(rows)
+
 
 async def _present(
     topic: Topic, context: Context, rows: Sequence[LoggedEvent]
@@ -152,8 +159,9 @@ class InboxSubscription:
 
     @strawberry.subscription(
         description="All that happens to what is yours, in one order: documents of your record, of"
-        " those you act for and, as a professional, of those whose care team you are in; messages"
-        " of your threads; and what you are told. An event of what you no longer see is left out."
+        " those you act for and, as a professional, of those whose care team you are in, by name"
+        " or by an organization of at most 50 professionals; messages of your threads; and what"
+        " you are told. An event of what you no longer see is left out."
     )
     async def inbox_events(
         self, info: Info, after: AfterEvent = strawberry.UNSET

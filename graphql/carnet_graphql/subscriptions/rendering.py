@@ -120,6 +120,7 @@ class Rendering:
     async def _render(self, rows: Sequence[Any]) -> tuple[list[bytes | None], Pace]:
         context = self._new_context(self._actor)
         context.reads.written = self._written
+        context.reads.told = self._topic.told(rows)
         await self._check(context)
         events = await self._topic.present(context, rows)
         results = await gather(

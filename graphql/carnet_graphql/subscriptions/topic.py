@@ -12,6 +12,7 @@ from uuid import UUID
 import strawberry
 from strawberry import UNSET
 
+from carnet.access.journal import JournalAction
 from carnet.people.queries import account_id_of
 from carnet.store.tails import EVENT_LOG, Source
 from carnet_graphql.context import Context
@@ -81,6 +82,11 @@ class Topic(ABC):
         """Return what of a journal was written by `open`, where a read is written but once for as
         long as somebody follows; None where every read is."""
         return None
+
+    def told(self, rows: Sequence[Any]) -> set[tuple[UUID, JournalAction]]:
+        """Return which reads of which records the events consist in, so that nobody asked for them:
+        they are no reach (`carnet.access.volume`). What a selection reads on from there is one."""
+        return set()
 
     def cursor(
         self, context: Context, number: int, event_id: UUID | None, *, is_salted: bool = False
