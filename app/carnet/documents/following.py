@@ -50,9 +50,7 @@ async def taken_away(actor: Actor, work: Work, keys: Collection[Key]) -> dict[Ke
     return found
 
 
-def _before(
-    document: DocumentFacts, kind: DocumentEventKind, at: datetime
-) -> DocumentFacts | None:
+def _before(document: DocumentFacts, kind: DocumentEventKind, at: datetime) -> DocumentFacts | None:
     match kind:
         case DocumentEventKind.DELETED:
             return replace(document, status="CURRENT")
