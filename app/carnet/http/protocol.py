@@ -7,9 +7,11 @@ answers that are under way then are finished first. Bodies are bounded by the ro
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import orjson
+from httptools import parse_url
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -22,6 +24,8 @@ HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request to the end of it
 HEAD_LIMIT = 32 * 1024  # bytes of a request's line and headers; nginx takes as much
 TAKE_TIMEOUT = 30.0  # seconds in which a client may take nothing of an answer that waits for it
 TRAILER_LIMIT = 100  # header lines after a chunked body; nothing here reads one
+
+ORIGIN = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)  # before the path of a whole URL
 
 NO_HTTP = (400, "BAD_REQUEST", "This is no HTTP request.")
 HEAD_TOO_LARGE = (431, "HEAD_TOO_LARGE", f"Line and headers have at most {HEAD_LIMIT} bytes.")
@@ -112,6 +116,7 @@ class HttpProtocol(HttpToolsProtocol):
         if size > HEAD_LIMIT:
             self._fault = HEAD_TOO_LARGE
             raise ValueError("the head is too large")
+        self._take_host_of_target()
         super().on_headers_complete()
         self._is_in_head = False
         self._trailers = 0
@@ -139,6 +144,27 @@ class HttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser does not take."""
         self._refuse(self._fault)
+
+    def _take_host_of_target(self) -> None:
+        """Let the host of a target that is a whole URL count, whatever Host says.
+
+        Proxies are sent such targets, and everybody who reads the one looks at another host than
+        who reads the other. A request still has one Host (RFC 9112, 3.2 and 3.2.2).
+
+        Raises:
+            ValueError, HttpParserInvalidURLError: the target is another kind of URL, or none.
+        """
+        if self.url.startswith((b"/", b"*")):
+            return
+        origin = ORIGIN.match(self.url)
+        if origin is None:
+            raise ValueError("the target is no path")
+        parse_url(self.url)
+        path = self.url[origin.end() :]
+        self.url = path if path.startswith(b"/") else b"/" + path
+        said = [place for place, (name, _) in enumerate(self.headers) if name == b"host"]
+        for place in said:
+            self.headers[place] = b"host", origin[1]
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
