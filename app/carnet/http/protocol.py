@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from carnet.http.operations.connections import AGAIN_IN, Peers
 from carnet.http.services import new_correlation_id
 
 HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request to the end of its head
@@ -30,16 +31,22 @@ ORIGIN = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)  # before the path of
 NO_HTTP = (400, "BAD_REQUEST", "This is no HTTP request.")
 HEAD_TOO_LARGE = (431, "HEAD_TOO_LARGE", f"Line and headers have at most {HEAD_LIMIT} bytes.")
 HEAD_TOO_SLOW = (408, "REQUEST_TIMEOUT", f"The head took more than {HEAD_TIMEOUT:.0f} seconds.")
+TOO_MANY = (429, "RATE_LIMITED", "Too many connections from this address.")
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection.
+
+    Args:
+        peers: counts it with the others of its address; a socket that takes it over counts on.
+    """
 
     head_timeout = HEAD_TIMEOUT
     take_timeout = TAKE_TIMEOUT
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, peers: Peers | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._peers = peers
         self._timer: asyncio.TimerHandle | None = None  # runs while a head is awaited
         self._watch: asyncio.TimerHandle | None = None  # runs while the client has to take more
         self._running: RequestResponseCycle | None = None
@@ -58,9 +65,13 @@ class HttpProtocol(HttpToolsProtocol):
         """Begin to wait for the first request."""
         super().connection_made(transport)
         self._start_timer()
+        if self._peers is not None and not self._peers.enter(self.client):
+            self._refuse(TOO_MANY)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
+        if self._peers is not None:
+            self._peers.leave(self.client)
         self._stop_timer()
         self._stop_watch()
         super().connection_lost(exc)
@@ -226,7 +237,9 @@ class HttpProtocol(HttpToolsProtocol):
             last.keep_alive = False
             return
         status, code, message = fault
-        extensions = {"code": code, "correlationId": new_correlation_id()}
+        extensions: dict[str, Any] = {"code": code, "correlationId": new_correlation_id()}
+        if fault is TOO_MANY:
+            extensions["retryAfter"] = AGAIN_IN
         body = orjson.dumps({"errors": [{"message": message, "extensions": extensions}]})
         head = (
             STATUS_LINE[status],
@@ -234,6 +247,7 @@ class HttpProtocol(HttpToolsProtocol):
             b"content-length: %d\r\n" % len(body),
             b"cache-control: no-store\r\n",
             b"x-content-type-options: nosniff\r\n",
+            b"retry-after: %d\r\n" % AGAIN_IN if fault is TOO_MANY else b"",
             b"connection: close\r\n\r\n",
         )
         self.transport.write(b"".join(head) + body)
