@@ -56,7 +56,6 @@ def is_asking(folder: Path) -> bool:
     return ": Mutation." in (folder / "said").read_text()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no /proc to look for what is left")
 @pytest.mark.parametrize(
     ("number", "seeds", "has_come"),
