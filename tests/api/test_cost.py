@@ -19,6 +19,7 @@ from graphql import (
 )
 
 from carnet.settings import Settings
+from carnet_client import operations
 from carnet_graphql.assembly import ROOM, build
 from carnet_graphql.operations.cost import LIST_SIZE, MUTATION, OPERATION, PAGE, SIZES, WEIGHTS
 from carnet_graphql.operations.operation import Operation
@@ -113,6 +114,14 @@ def test_each_operation_of_a_document_has_its_own_price() -> None:
 def test_what_a_client_is_likely_to_ask_is_allowed() -> None:
     assert cost(get_introspection_query()) < Settings().query_cost_limit
     assert cost(record(DOCUMENTS % 100)) < Settings().query_cost_limit / 10
+
+
+@pytest.mark.parametrize("text", operations.registry().values())
+def test_what_the_terminal_client_asks_is_allowed_at_its_largest(text: str) -> None:
+    """Clients of the last release too: what they ask may not become dearer than is allowed."""
+    found = graph.SCHEMA.operations.read(text, None)
+    assert isinstance(found, Operation), found
+    assert graph.SCHEMA.costs.of(found, {"first": 100}) <= Settings().query_cost_limit
 
 
 def test_nested_pages_are_far_too_much() -> None:
