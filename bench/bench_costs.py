@@ -18,7 +18,9 @@ import orjson
 from bench_reads import FIRST, VIEWER, fill, sign_in
 from serving import Served, postgres_of, request, serving
 
+from carnet.prevention.statements import STATEMENTS_LIMIT
 from carnet.settings import Settings
+from carnet_graphql.operations.limits import MUTATION_LIMIT
 from carnet_graphql.operations.operation import Operation
 from carnet_graphql.schema import schema
 
@@ -30,6 +32,7 @@ DOCUMENT = """id title category status version revision uniqueId language deposi
   authors { familyName givenName organizationName } contents { part mediaType sizeBytes url }
   readableContent { mediaType url } permissions { mask delete }"""
 ENTRY = "id label status startedOn endedOn codings { system code display }"
+KNOWN = "knownActs { code }"
 SCHEMA = schema()
 
 
@@ -40,6 +43,7 @@ def main() -> None:
         fill(server)
         token = sign_in(server)
         record = ask(server, token, VIEWER)["viewer"]["record"]["id"]
+        state_acts(server, token, record)
         unit = 0.0
         for name, query in operations(record):
             found = SCHEMA.operations.read(query, None)
@@ -69,6 +73,7 @@ OF_RECORD = {
     "journal with documents": "journal(first: SIZE) { edges { node { at actorName action"
     " rule { code meaning } documents { id title } } } }",
     "prevention": "prevention(asOf: DAY) { items { title level status due overdue } }",
+    "prevention, 500 acts": "prevention(asOf: DAY) { acts { id act doneOn statedBy } }",
     "prevention, one word": "prevention(asOf: DAY) { schedule }",
     "calendar": "calendar(first: SIZE, from: DAY) { edges { node { date } } }",
     "previews": 'previewAs(first: SIZE, role: {standing: CARE_TEAM, profession: "60"})'
@@ -127,6 +132,20 @@ def largest(make: Callable[[int], str]) -> str:
                 return query
             high = middle - 1
     return best
+
+
+def state_acts(server: Served, token: str, record: str) -> None:
+    """State as many acts as a record takes: a list that is longer than it is priced at."""
+    acts = ask(server, token, f'{{ record(id: "{record}") {{ prevention {{ {KNOWN} }} }} }}')
+    code = acts["record"]["prevention"]["knownActs"][0]["code"]
+    for start in range(0, STATEMENTS_LIMIT, MUTATION_LIMIT):
+        stated = " ".join(
+            f'a{n}: addPreventionAct(input: {{recordId: "{record}", act: "{code}",'
+            f' doneOn: "{1980 + n // 28}-01-{n % 28 + 1:02d}"}}) {{ __typename }}'
+            for n in range(start, start + MUTATION_LIMIT)
+        )
+        for payload in ask(server, token, f"mutation {{ {stated} }}").values():
+            assert payload["__typename"] == "AddPreventionActSuccess", payload
 
 
 def measured(server: Served, token: str, query: str, record: str) -> tuple[float, float]:

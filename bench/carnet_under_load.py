@@ -224,7 +224,11 @@ async def carnet(cores: set[int], size: int) -> AsyncIterator[Carnet]:
     """Start a server and its PostgreSQL on these cores, with so many records."""
     own = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)  # what is started takes after this
-    caps = {"CARNET_SOCKETS_PER_ADDRESS": "100000", "CARNET_SOCKETS_PER_USER": "100000"}
+    caps = {
+        "CARNET_SOCKETS_PER_ADDRESS": "100000",
+        "CARNET_CONNECTIONS_PER_ADDRESS": "100000",
+        "CARNET_SOCKETS_PER_USER": "100000",
+    }
     with serving(**caps) as server, postgres_of(server) as url:
         os.sched_setaffinity(0, own)
         database = Database.connect(url)

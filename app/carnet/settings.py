@@ -50,6 +50,7 @@ class Settings:
     query_cost_limit: int = 10_000  # of one operation; see `carnet_graphql.operations.cost`
     query_budget: int = 100_000  # of one viewer, in one process
     query_budget_per_second: int = 5_000  # of it that comes back
+    connections_per_address: int = 2000  # its sockets, and what its browsers keep open
     sockets_per_address: int = 1000  # a whole hospital may come from one
     sockets_per_user: int = 32  # tabs and devices
     smtp_url: str | None = field(default=None, repr=False)  # None: no e-mail
@@ -106,6 +107,9 @@ class Settings:
             query_budget_per_second=_number(
                 env, "CARNET_QUERY_BUDGET_PER_SECOND", defaults.query_budget_per_second, 1, 10**9
             ),
+            connections_per_address=_number(
+                env, "CARNET_CONNECTIONS_PER_ADDRESS", defaults.connections_per_address, 1, 10**6
+            ),
             sockets_per_address=_number(
                 env, "CARNET_SOCKETS_PER_ADDRESS", defaults.sockets_per_address, 1, 10**6
             ),
@@ -134,6 +138,11 @@ class Settings:
         if found.query_cost_limit > found.query_budget:
             raise UserMistake(
                 "CARNET_QUERY_COST_LIMIT is above CARNET_QUERY_BUDGET: that would never run."
+            )
+        if found.sockets_per_address > found.connections_per_address and not found.trusted_proxies:
+            raise UserMistake(
+                "CARNET_SOCKETS_PER_ADDRESS is above CARNET_CONNECTIONS_PER_ADDRESS:"
+                " without a proxy, so many would never open."
             )
         return found
 

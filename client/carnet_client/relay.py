@@ -154,7 +154,7 @@ class Relay:
         found: list[ThreadInfo] = []
         after = None
         while len(found) < most:
-            first = min(100, most - len(found))
+            first = min(50, most - len(found))  # with their members, of which there may be many
             shape = (await self.connection.query(operations.THREADS, after=after, first=first))[
                 "viewer"
             ]

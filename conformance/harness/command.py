@@ -12,7 +12,8 @@ from pathlib import Path
 from harness import node, page, results
 from harness.parts import EXAMPLES, PARTS, SEEDS, Run
 from harness.results import Check, Outcome
-from harness.server import ROOM, ServerFailed, serving, stop_in_order
+from harness.server import ROOM, ServerFailed, serving
+from harness.stopping import Stopped, stop_in_order, whole
 
 EXAMPLE_TEXT = """\
 examples:
@@ -73,16 +74,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = dict(pair.partition("=")[::2] for pair in given.set)
     if not all(name.startswith("CARNET_") for name in settings):
         parser.error("--set takes CARNET_…=VALUE")
-    stop_in_order()
     run = Run(_tell, given.examples, given.seed or SEEDS, settings)
     try:
+        stop_in_order()
         outcomes = run_parts(given.part or list(PARTS), run)
+        if not given.no_page:
+            with whole():
+                keep(outcomes)
+            _tell(f"Written: {page.FILE.relative_to(node.HERE.parent)}")
+    except Stopped as stopped:
+        print("conformance: stopped", file=sys.stderr)
+        return stopped.code
     except (node.NodeMissing, node.NodeFailed, ServerFailed) as error:
         print(f"conformance: {error}", file=sys.stderr)
         return 1
-    if not given.no_page:
-        keep(outcomes)
-        _tell(f"Written: {page.FILE.relative_to(node.HERE.parent)}")
     return 0 if all(outcome.is_whole for outcome in outcomes.values()) else 1
 
 

@@ -34,6 +34,7 @@ from harness.answers import MEDIA_TYPES, complaints
 from harness.ids import SEEN, Ids
 from harness.scalars import mostly, register
 from harness.server import Server, serving
+from harness.stopping import check
 
 ACTORS = {"nobody": None, "a patient": "camille", "a doctor": "bernard", "an operator": "operator"}
 CHECKS = [not_a_server_error, response_schema_conformance, negative_data_rejection]
@@ -88,6 +89,7 @@ def run(server: Server, examples: int, number: int, tell: Tell) -> Tally:
     """
     fuzzer = Fuzzer(server, tell)
     for operation in fuzzer.operations():
+        check()
         fuzzer.try_operation(operation, examples, number)
     return fuzzer.tally
 
@@ -139,6 +141,7 @@ class Fuzzer:
         )
         @given(cases)
         def try_case(case: Any) -> None:
+            check()
             turn = self.tally.documents
             self.tally.documents += 1
             case.body = graphql.print_ast(self._ids.put_into(graphql.parse(case.body)))

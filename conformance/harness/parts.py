@@ -5,14 +5,20 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from harness import node
 from harness.results import Check, Outcome
-from harness.server import Server, stop_in_order
+from harness.server import Server
+from harness.stopping import SIGNALS, Stopped, stop_in_order
+
+if TYPE_CHECKING:
+    from harness.fuzz import Tally
 
 PERSONA = "camille"
 SCHEMA = node.HERE.parent / "schema.graphql"
@@ -99,12 +105,17 @@ def _schemathesis(run: Run) -> Outcome:
     else:
         cores = min(len(seeds), os.cpu_count() or 1)
         spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(cores, spawn, stop_in_order) as pool:
+        with ProcessPoolExecutor(cores, spawn, _wait_for_work) as pool:
             begun = [
-                pool.submit(fuzz.run_alone, number, run.examples, run.settings, run.tell)
+                pool.submit(_one_seed, number, run.examples, run.settings, run.tell)
                 for number in seeds
             ]
-            tallies = [each.result() for each in begun]
+            try:
+                tallies = [each.result() for each in begun]
+            except Stopped:
+                for child in multiprocessing.active_children():
+                    child.terminate()
+                raise
     checks = [
         Check(f"seed {number}", not tally.failures, "; ".join(tally.failures))
         for number, tally in zip(seeds, tallies, strict=True)
@@ -113,6 +124,25 @@ def _schemathesis(run: Run) -> Outcome:
         {"seed": str(number)} | tally.row() for number, tally in zip(seeds, tallies, strict=True)
     ]
     return Outcome(checks, fuzz.VERSIONS, rows)
+
+
+def _wait_for_work() -> None:
+    """Let this process, which has nothing to stop yet, end by SIGTERM alone."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
+
+
+def _one_seed(number: int, examples: int, settings: dict[str, str], tell: Tell) -> Tally:
+    """Run one seed in a process of its own; when stopped, end the process, for others wait."""
+    from harness import fuzz
+
+    stop_in_order()
+    try:
+        return fuzz.run_alone(number, examples, settings, tell)
+    except Stopped as stopped:
+        os._exit(stopped.code)
+    finally:
+        _wait_for_work()
 
 
 def _scripted(title: str, about: str, name: str, *packages: str, server: bool = True) -> Part:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import shutil
 import signal
@@ -20,6 +19,7 @@ from carnet.cli.impersonation import token_for
 from carnet.cli.workspace import Workspace, workspace
 from carnet.settings import Settings
 from carnet.store.embedded import EmbeddedPostgres
+from harness.stopping import whole
 
 COMMAND = (sys.executable, "-c", "from carnet.cli import main; main()", "demo")
 READY = "Carnet is ready"
@@ -30,9 +30,6 @@ ROOM = {
     "CARNET_QUERY_BUDGET": "1000000000",
     "CARNET_SOCKETS_PER_USER": "1000",
 }
-
-
-_RUNNING: dict[subprocess.Popen[str], Path] = {}  # with the folder of its data
 
 
 class ServerFailed(Exception):
@@ -80,16 +77,19 @@ def serving(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     Raises:
         ServerFailed: it does not start.
     """
-    folder = Path(tempfile.mkdtemp(prefix="carnet-conformance-"))
-    folder.chmod(0o711)  # under root, PostgreSQL's system user has to enter it
     port = _free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith("CARNET_")}
-    env |= ROOM | dict(settings or {})
-    env |= {"CARNET_PORT": str(port), "CARNET_DATA_DIR": str(folder / "data")}
-    log = folder / "server.log"
+    env |= ROOM | dict(settings or {}) | {"CARNET_PORT": str(port)}
+    stack = ExitStack()
     try:
-        with ExitStack() as stack:
-            errors = stack.enter_context(log.open("w"))
+        with whole():
+            folder = Path(tempfile.mkdtemp(prefix="carnet-conformance-"))
+            stack.callback(_clear, folder)
+        folder.chmod(0o711)  # under root, PostgreSQL's system user has to enter it
+        env |= {"CARNET_DATA_DIR": str(folder / "data")}
+        log = folder / "server.log"
+        errors = stack.enter_context(log.open("w"))
+        with whole():
             process = subprocess.Popen(
                 COMMAND,
                 env=env | {"PYTHONUNBUFFERED": "1"},
@@ -98,38 +98,25 @@ def serving(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
                 text=True,
                 start_new_session=True,
             )
-            _RUNNING[process] = folder
-            stack.callback(_RUNNING.pop, process)
             stack.callback(_stop, process)
-            _wait(process, log)
+        _wait(process, log)
+        with whole():
             loop = stack.enter_context(asyncio.Runner())
             stores = workspace(Settings.from_env(env))
             opened = loop.run(stores.__aenter__())
             stack.callback(lambda: loop.run(stores.__aexit__(None, None, None)))
-            yield Server(process, port, log, opened, loop)
+        yield Server(process, port, log, opened, loop)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with whole():
+            stack.close()
 
 
-def stop_in_order() -> None:
-    """Let SIGTERM stop this process's servers, and then end it.
-
-    Not by an exception: Hypothesis would take it for a failure of what it tries.
-    """
-
-    def stop(number: int, _: object) -> None:
-        for process, folder in _RUNNING.items():
-            _stop(process)
-            left = EmbeddedPostgres.attach(folder / "data")  # we have it too, and leave no more
-            if left is not None:
-                left.stop()
-            shutil.rmtree(folder, ignore_errors=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
-            child.join(STOPS_WITHIN)
-        os._exit(128 + number)
-
-    signal.signal(signal.SIGTERM, stop)
+def _clear(folder: Path) -> None:
+    """Delete the data of a server that has ended; one that had to be killed left its database."""
+    left = EmbeddedPostgres.attach(folder / "data")
+    if left is not None:
+        left.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait(process: subprocess.Popen[str], log: Path) -> None:

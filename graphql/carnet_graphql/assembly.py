@@ -6,11 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import strawberry
-from graphql import GraphQLEnumType, GraphQLError, GraphQLSchema, get_named_type
+from graphql import (
+    GraphQLEnumType,
+    GraphQLError,
+    GraphQLSchema,
+    OperationType,
+    get_named_type,
+)
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
 
+from carnet.errors import OperationTooCostly
+from carnet.settings import Settings
 from carnet_graphql.context import Context
 from carnet_graphql.errors import EXCEPTION_HANDLERS
 from carnet_graphql.masking import Masking, mask_exception
@@ -19,14 +27,60 @@ from carnet_graphql.operations.operation import READ, Checking, Operation, Opera
 from carnet_graphql.scalars import SCALARS
 from carnet_graphql.value_texts import VALUE_TEXTS
 
+ROOM = 2  # times what one operation may cost: the fields that lists may make it after all
+
 
 class _Executor(StrawberryGraphQLCoreExecutionContext):
-    """Says nothing of names that are like what a variable holds: graphql-core 3.3 fails to find
-    them for a letter that has two when it is small, and the schema would be told in production."""
+    """Makes no more of an answer than `ROOM` allows, whatever lists turn out to hold.
+
+    It says nothing of names that are like what a variable holds: graphql-core 3.3 fails to find
+    them for a letter that has two when it is small, and the schema would be told in production.
+    """
 
     @classmethod
     def build(cls, *args: Any, **kwargs: Any) -> Any:
         return super().build(*args, **kwargs | {"hide_suggestions": True})
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        context = self.context_value
+        settings = context.settings if isinstance(context, Context) else Settings()
+        self._most = ROOM * settings.query_cost_limit
+        self._made = 0
+
+    def execute_fields(
+        self, parent_type: Any, source_value: Any, path: Any, fields: Any, *args: Any
+    ) -> Any:
+        if not parent_type.name.startswith("__"):
+            self._made += len(fields)
+        return super().execute_fields(parent_type, source_value, path, fields, *args)
+
+    def complete_list_value(
+        self,
+        return_type: Any,
+        field_details_list: Any,
+        info: Any,
+        path: Any,
+        result: Any,
+        *args: Any,
+    ) -> Any:
+        if isinstance(result, list) and not _is_told_whole(info, path):
+            node = info.field_nodes[0].selection_set
+            coming = self._made + len(result) * (len(node.selections) if node else 0)
+            if coming > self._most:
+                raise OperationTooCostly(coming, self._most)
+        return super().complete_list_value(
+            return_type, field_details_list, info, path, result, *args
+        )
+
+
+def _is_told_whole(info: Any, path: Any) -> bool:
+    """Tell a list of introspection, which is priced by another measure, or of what an action
+    answers: whoever sent 5,000 items hears of each."""
+    if info.parent_type.name.startswith("__"):
+        return True
+    is_action = info.operation.operation is OperationType.MUTATION
+    return is_action and path.prev is not None and path.prev.prev is None
 
 
 class CarnetSchema(strawberry.Schema):

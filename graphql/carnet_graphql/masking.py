@@ -29,8 +29,17 @@ FRAME_LIMIT = 30  # innermost stack frames in a log line
 MESSAGE_LIMIT = 500  # characters of a complaint: names in a document may be of any length
 
 # What graphql-core writes before a value, and what is left of it; each in linear time, although a
-# value may hold the same words many times.
+# value may hold the same words many times. A key within a variable is the sender's word as a value
+# is; one that is written in the document is the front end's.
 _QUOTED = (
+    (
+        re.compile(
+            r"\A(Variable '\$\w+' has invalid value[^:]*: [^:']*'\w+' not to include unknown field)"
+            r" '.*",
+            re.DOTALL,
+        ),
+        r"\1s.",
+    ),
     (re.compile(r"(, but encountered error |[,;.?]? [Ff]ound: ).*", re.DOTALL), "."),
     (re.compile(r"( cannot represent [\w -]{0,60}value): .*", re.DOTALL), r"\1."),
     (re.compile(r"\b(String|BlockString|Int|Float) ['\"].*", re.DOTALL), r"\1."),
@@ -83,9 +92,9 @@ def mask(error: GraphQLError, correlation_id: str) -> GraphQLError:
 
 
 def without_values(message: str) -> str:
-    """Return a complaint of GraphQL's own without the value that it complains of.
+    """Return a complaint of GraphQL's own without the value or the key that it complains of.
 
-    graphql-core 3.2 quotes it, whole objects included: a number, a name, a password.
+    graphql-core 3.3 quotes them, whole objects included: a number, a name, a password.
     """
     before, after = message.find(_ENUM[0]), message.rfind(_ENUM[1])
     if 0 <= before < after:

@@ -71,10 +71,22 @@ REQUESTS: dict[str, tuple[bytes, int]] = {
     "a body that is too large, in chunks": (chunked(*[b" " * 60_000] * 18), 413),
     # Targets
     "absolute": (get(b"http://localhost" + ASK), 200),
-    # Only proxies are sent these; what the Host header says is what is looked at.
-    "absolute, of another host": (get(b"http://evil.example" + ASK), 200),
-    "absolute, with a user": (get(b"http://localhost@evil.example" + ASK), 200),
-    "absolute, of no path": (get(b"http://localhost"), 400),
+    # The target's host counts, whatever the Host header says (RFC 9112, 3.2.2).
+    "absolute, of another host": (get(b"http://evil.example" + ASK), 400),
+    "absolute, of ours to another host": (get(b"http://localhost" + ASK, host=b"evil.example"), 200),
+    "absolute, of a pasted host": (get(b"http://localhost.evil.example" + ASK), 400),
+    "absolute, with a port": (get(b"http://localhost:8000" + ASK), 200),
+    "absolute, in capitals": (get(b"HTTPS://LOCALHOST" + ASK), 200),
+    "absolute, with a user": (get(b"http://localhost@evil.example" + ASK), 400),
+    "absolute, with our user": (get(b"http://x:y@localhost" + ASK), 400),
+    "absolute, of no host": (get(b"http://" + ASK), 400),
+    "absolute, of another scheme": (get(b"ftp://localhost" + ASK), 400),
+    "absolute, of no path": (get(b"http://localhost"), 404),
+    "absolute, of a query": (get(b"http://localhost?query=%7B__typename%7D"), 404),
+    "absolute, with two hosts": (get(b"http://localhost" + ASK, b"Host: localhost"), 400),
+    "absolute, without a host": (b"GET http://localhost" + ASK + b" HTTP/1.1\r\n" + CLOSE + b"\r\n", 400),
+    "absolute, to post": (
+        HEAD.replace(b" /graphql", b" http://evil.example/graphql") + JSON + CLOSE + BODY, 400),
     "two slashes": (get(b"//graphql?query=%7B__typename%7D"), 404),
     "two slashes and a host": (get(b"//evil.example/graphql/"), 404),
     "a slash more": (get(b"/graphql/?query=%7B__typename%7D"), 404),

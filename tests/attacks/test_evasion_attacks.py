@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from door import HEAD, JSON, PLAIN, SECRET, Door, opened
+from door import HEAD, JSON, PLAIN, SECRET, SOON, Door, opened
 
 from carnet.settings import Mode
 from carnet.store.embedded import EmbeddedPostgres
@@ -25,7 +28,14 @@ def poor(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -
     """A server on which everybody may ask ten small questions."""
     folder: Path = tmp_path_factory.mktemp("door")
     proxies = ("127.0.0.1", "10.0.0.0/8")
-    with opened(postgres, folder, trusted_proxies=proxies, sockets_per_address=3, **POOR) as door:
+    with opened(
+        postgres,
+        folder,
+        trusted_proxies=proxies,
+        sockets_per_address=3,
+        connections_per_address=3,
+        **POOR,
+    ) as door:
         yield door
 
 
@@ -357,3 +367,59 @@ def test_production_answers_to_the_names_it_was_given(closed: Door, host: str, s
     )
     assert answer.status == status  # 403: it is asked, and the text is not registered
     assert SECRET.encode() not in answer.body
+
+
+@pytest.fixture(scope="module")
+def narrow(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """A server that lets an address have four connections, and knows of no proxy."""
+    folder: Path = tmp_path_factory.mktemp("door")
+    with opened(postgres, folder, connections_per_address=4) as door:
+        yield door
+
+
+def ask_and_stay(wire: socket.socket, *headers: bytes) -> None:
+    length = b"Content-Length: %d" % len(PLAIN)
+    wire.sendall(HEAD + JSON + b"\r\n".join((*headers, length, b"", PLAIN)))
+    assert wire.recv(2**16).startswith(b"HTTP/1.1 200 ")
+
+
+def free(door: Door, most: int) -> None:
+    """Wait until all but so many connections are gone for the server."""
+    assert door.live is not None
+    counts, end = door.live.connections.peers._addresses, monotonic() + SOON
+    while sum(counts.values()) > most:
+        assert monotonic() < end
+        sleep(0.01)
+
+
+def test_connections_that_are_kept_and_idle_count(narrow: Door) -> None:
+    with ExitStack() as open_:
+        wires = [open_.enter_context(narrow.wire()) for _ in range(2)]
+        for wire in wires:
+            ask_and_stay(wire)
+        open_.enter_context(narrow.wire())  # says nothing at all
+        closing = ExitStack()
+        opened_ = closing.enter_context(narrow.socket())  # goes over to sockets, and counts on
+        opened_.begin()
+        for _ in range(3):
+            answer = narrow.answer()
+            assert (answer.status, answer.code) == (429, "RATE_LIMITED")
+            assert answer.header("retry-after") == "30"
+            assert answer.errors[0]["extensions"]["retryAfter"] == 30
+        free(narrow, 4)  # those that were refused are forgotten, and nobody else
+        for wire in wires:
+            ask_and_stay(wire)
+        assert narrow.answer().status == 429
+        closing.close()
+        free(narrow, 3)
+        ask_and_stay(open_.enter_context(narrow.wire()))
+        assert narrow.answer().status == 429
+    free(narrow, 0)
+    narrow.check()
+
+
+def test_a_trusted_proxy_has_as_many_connections_as_it_likes(poor: Door) -> None:
+    with ExitStack() as open_:
+        for number in range(20):
+            ask_and_stay(open_.enter_context(poor.wire()), from_(f"198.51.100.{number}"))
+    assert poor.live is not None and not poor.live.connections.peers._addresses

@@ -172,6 +172,26 @@ def test_a_handshake_is_looked_at_as_closely_as_a_request(
         assert int(socket.head.split()[1]) == status, socket.head
 
 
+@pytest.mark.parametrize(
+    ("target", "host", "origin", "status"),
+    [
+        (b"http://evil.example/graphql", b"localhost", b"http://localhost", 400),
+        (b"http://localhost@evil.example/graphql", b"localhost", b"http://localhost", 400),
+        (b"http://localhost/graphql?x", b"evil.example", b"http://localhost", 101),
+        (b"http://localhost/graphql", b"evil.example", b"http://evil.example", 403),
+        (b"http://localhost/other", b"localhost", b"http://localhost", 404),
+        (b"ws://localhost/graphql", b"localhost", b"http://localhost", 400),
+    ],
+)
+def test_the_host_of_a_whole_url_counts(
+    door: Door, target: bytes, host: bytes, origin: bytes, status: int
+) -> None:
+    asked = handshake(b"Host: " + host, b"Origin: " + origin).replace(b"/graphql", target, 1)
+    with door.wire() as wire:
+        wire.sendall(asked)
+        assert int(Socket(wire).head.split()[1]) == status
+
+
 def test_what_comes_with_the_handshake_waits_for_nothing(door: Door) -> None:
     """Clients may not, but some write their first frame with the handshake: it is answered or not,
     and what follows is."""

@@ -106,3 +106,11 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_operation_that_no_budget_holds_is_the_operators_mistake() -> None:
     with pytest.raises(UserMistake, match="CARNET_QUERY_COST_LIMIT is above"):
         Settings.from_env({"CARNET_QUERY_COST_LIMIT": "11", "CARNET_QUERY_BUDGET": "10"})
+
+
+def test_sockets_that_would_never_open_are_a_mistake() -> None:
+    few = {"CARNET_CONNECTIONS_PER_ADDRESS": "10", "CARNET_SOCKETS_PER_ADDRESS": "11"}
+    with pytest.raises(UserMistake, match="CARNET_SOCKETS_PER_ADDRESS is above"):
+        Settings.from_env(few)
+    proxied = Settings.from_env(few | {"CARNET_TRUSTED_PROXIES": "10.0.0.4"})
+    assert (proxied.connections_per_address, proxied.sockets_per_address) == (10, 11)

@@ -166,7 +166,8 @@ async def serve(
     """
     config = uvicorn.Config(
         app,
-        http=HttpProtocol,
+        # Both are called as the protocols that it knows are.
+        http=cast(Any, live.http_protocol) if live else HttpProtocol,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -175,9 +176,7 @@ async def serve(
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
-        ws=cast(Any, live.socket_protocol)
-        if live
-        else "none",  # called as the protocols it knows are
+        ws=cast(Any, live.socket_protocol) if live else "none",
     )
     server = _Server(config, announce, live.drain if live else _nothing_open)
     stopper.server = server

@@ -7,15 +7,18 @@ answers that are under way then are finished first. Bodies are bounded by the ro
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import orjson
+from httptools import parse_url
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
     RequestResponseCycle,
 )
 
+from carnet.http.operations.connections import AGAIN_IN, Peers
 from carnet.http.services import new_correlation_id
 
 HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request to the end of its head
@@ -23,19 +26,27 @@ HEAD_LIMIT = 32 * 1024  # bytes of a request's line and headers; nginx takes as 
 TAKE_TIMEOUT = 30.0  # seconds in which a client may take nothing of an answer that waits for it
 TRAILER_LIMIT = 100  # header lines after a chunked body; nothing here reads one
 
+ORIGIN = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)  # before the path of a whole URL
+
 NO_HTTP = (400, "BAD_REQUEST", "This is no HTTP request.")
 HEAD_TOO_LARGE = (431, "HEAD_TOO_LARGE", f"Line and headers have at most {HEAD_LIMIT} bytes.")
 HEAD_TOO_SLOW = (408, "REQUEST_TIMEOUT", f"The head took more than {HEAD_TIMEOUT:.0f} seconds.")
+TOO_MANY = (429, "RATE_LIMITED", "Too many connections from this address.")
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection.
+
+    Args:
+        peers: counts it with the others of its address; a socket that takes it over counts on.
+    """
 
     head_timeout = HEAD_TIMEOUT
     take_timeout = TAKE_TIMEOUT
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, peers: Peers | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._peers = peers
         self._timer: asyncio.TimerHandle | None = None  # runs while a head is awaited
         self._watch: asyncio.TimerHandle | None = None  # runs while the client has to take more
         self._running: RequestResponseCycle | None = None
@@ -54,9 +65,13 @@ class HttpProtocol(HttpToolsProtocol):
         """Begin to wait for the first request."""
         super().connection_made(transport)
         self._start_timer()
+        if self._peers is not None and not self._peers.enter(self.client):
+            self._refuse(TOO_MANY)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
+        if self._peers is not None:
+            self._peers.leave(self.client)
         self._stop_timer()
         self._stop_watch()
         super().connection_lost(exc)
@@ -112,6 +127,7 @@ class HttpProtocol(HttpToolsProtocol):
         if size > HEAD_LIMIT:
             self._fault = HEAD_TOO_LARGE
             raise ValueError("the head is too large")
+        self._take_host_of_target()
         super().on_headers_complete()
         self._is_in_head = False
         self._trailers = 0
@@ -139,6 +155,27 @@ class HttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser does not take."""
         self._refuse(self._fault)
+
+    def _take_host_of_target(self) -> None:
+        """Let the host of a target that is a whole URL count, whatever Host says.
+
+        Proxies are sent such targets, and everybody who reads the one looks at another host than
+        who reads the other. A request still has one Host (RFC 9112, 3.2 and 3.2.2).
+
+        Raises:
+            ValueError, HttpParserInvalidURLError: the target is another kind of URL, or none.
+        """
+        if self.url.startswith((b"/", b"*")):
+            return
+        origin = ORIGIN.match(self.url)
+        if origin is None:
+            raise ValueError("the target is no path")
+        parse_url(self.url)
+        path = self.url[origin.end() :]
+        self.url = path if path.startswith(b"/") else b"/" + path
+        said = [place for place, (name, _) in enumerate(self.headers) if name == b"host"]
+        for place in said:
+            self.headers[place] = b"host", origin[1]
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
@@ -200,7 +237,9 @@ class HttpProtocol(HttpToolsProtocol):
             last.keep_alive = False
             return
         status, code, message = fault
-        extensions = {"code": code, "correlationId": new_correlation_id()}
+        extensions: dict[str, Any] = {"code": code, "correlationId": new_correlation_id()}
+        if fault is TOO_MANY:
+            extensions["retryAfter"] = AGAIN_IN
         body = orjson.dumps({"errors": [{"message": message, "extensions": extensions}]})
         head = (
             STATUS_LINE[status],
@@ -208,6 +247,7 @@ class HttpProtocol(HttpToolsProtocol):
             b"content-length: %d\r\n" % len(body),
             b"cache-control: no-store\r\n",
             b"x-content-type-options: nosniff\r\n",
+            b"retry-after: %d\r\n" % AGAIN_IN if fault is TOO_MANY else b"",
             b"connection: close\r\n\r\n",
         )
         self.transport.write(b"".join(head) + body)

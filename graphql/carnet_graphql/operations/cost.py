@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from graphql import (
     FieldNode,
     FragmentSpreadNode,
+    GraphQLField,
     GraphQLNamedType,
     GraphQLSchema,
     InlineFragmentNode,
@@ -63,10 +64,29 @@ WEIGHTS = {
 """What a field costs beyond its share of fields, where that is known to be much."""
 
 SIZES = {
-    "JournalEntry.documents": 30,  # a page that was read, or an export
+    "Document.contents": 5,  # 200 at most, in what a publisher sent
+    "Immunization.sources": 5,  # 1,000 of a record at most
+    "JournalEntry.documents": 30,  # a page that was read, or an export: 1,000 at most
+    "JournalEntryAdded.released": 10,  # 100 at most
+    "MarkNotificationsReadSuccess.notifications": 100,
+    "Patient.messagingAccounts": 10,  # 200 at most, as for professionals
+    "Prevention.acts": 50,  # 500 at most, as facts and pregnancies
+    "Prevention.changes": 30,
+    "Prevention.facts": 50,
     "Prevention.items": 100,
     "Prevention.knownActs": 150,
     "Prevention.knownFacts": 100,
+    "Prevention.pregnancies": 10,
+    "Prevention.setAside": 20,
+    "PreventionItem.history": 10,
+    "Professional.messagingAccounts": 10,
+    "StaleControlHead.entries": 50,
+    "Statistics.activationsPerMonth": 60,
+    "Statistics.documents": 60,
+    "Statistics.feedingOrganizations": 50,
+    "Statistics.feedingProfessionals": 50,
+    "TakeInSuccess.items": 100,  # as many as a body has
+    "Thread.members": 5,  # 500 at most; clients ask for them in pages of 100 threads
     # Introspection reads no database: one of 40 of what is in the schema counts.
     "__Schema.types": 8,
     "__Schema.directives": 1,
@@ -78,7 +98,10 @@ SIZES = {
     "__Field.args": 1,
     "__Directive.args": 1,
 }
-"""What lists are taken to hold that are neither pages nor short."""
+"""What lists are taken to hold that are neither pages nor short, as much as people usually have.
+
+What they really hold beyond that is bounded where an operation runs: `carnet_graphql.assembly`.
+"""
 
 
 class Costs:
@@ -155,7 +178,7 @@ class _Pricing:
             return _Price(weight, below.once, below.flat)
         size = 1
         if is_list_type(get_nullable_type(field.type)):
-            size = SIZES.get(f"{within.name}.{name}") or self._list_size(node)
+            size = SIZES.get(f"{within.name}.{name}") or self._list_size(node, field)
         return _Price(weight + size * below.once, flat=below.flat)
 
     def _page(self, node: FieldNode) -> int:
@@ -168,7 +191,7 @@ class _Pricing:
         sizes = [min(max(size, 1), LARGEST_PAGE) for size in found if type(size) is int]
         return max(sizes, default=DEFAULT_PAGE)
 
-    def _list_size(self, node: FieldNode) -> int:
+    def _list_size(self, node: FieldNode, field: GraphQLField) -> int:
         """Return how much is asked for by a list of ids, or by number."""
         for argument in node.arguments or ():
             value = argument.value
@@ -177,6 +200,9 @@ class _Pricing:
                 return max(len(found), 1)
             if argument.name.value == "first" and type(found) is int:
                 return max(found, 1)
+        if "first" in field.args:
+            size = field.args["first"].default_value
+            return size if type(size) is int else LIST_SIZE
         return LIST_SIZE
 
     def _value(self, value: ValueNode) -> Any:

@@ -1,14 +1,21 @@
-"""The connections that stay open: how many one address and one user may have."""
+"""The connections that stay open: how many one address and one user may have.
+
+`Connections` counts what people have: sockets and event streams, by the address that a trusted
+proxy tells, and by account. `Peers` counts what the operating system has: every connection, also
+one that is kept and idle, by the address at its other end.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from ipaddress import IPv6Address, ip_address
 from typing import TypeVar
 from uuid import UUID
 
 from carnet.errors import RateLimited
+from carnet.http.guards import trusted_networks
 from carnet.people.actor import Actor, Operator, Patient, Professional
 from carnet.people.attempts import counted_address
 from carnet.settings import Settings
@@ -22,6 +29,7 @@ class Connections:
     """Counts sockets and event streams of one process, and refuses too many."""
 
     def __init__(self, settings: Settings) -> None:
+        self.peers = Peers(settings)
         self._per_address = settings.sockets_per_address
         self._per_user = settings.sockets_per_user
         self._addresses: Counter[str] = Counter()
@@ -83,6 +91,43 @@ class Connections:
         """
         with self.counted(address, actor):
             pass
+
+
+class Peers:
+    """Counts the connections of one process by the address at their other end.
+
+    A trusted proxy has as many as it likes: it holds them for everybody.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._most = settings.connections_per_address
+        self._trusted = trusted_networks(settings.trusted_proxies)
+        self._addresses: Counter[str] = Counter()
+
+    def enter(self, peer: object) -> bool:
+        """Count one more of a peer, as a transport names it; return whether it may have so many."""
+        address = self._counted(peer)
+        if address is None:
+            return True
+        self._addresses[address] += 1
+        return self._addresses[address] <= self._most
+
+    def leave(self, peer: object) -> None:
+        """Count one less of a peer, also of one that had too many."""
+        address = self._counted(peer)
+        if address is not None:
+            _less(self._addresses, address)
+
+    def _counted(self, peer: object) -> str | None:
+        """Return what a peer is counted under; None for a proxy, and on a Unix socket."""
+        if not isinstance(peer, tuple):
+            return None
+        parsed = ip_address(peer[0])
+        if isinstance(parsed, IPv6Address):
+            parsed = parsed.ipv4_mapped or parsed
+        if any(parsed in network for network in self._trusted):
+            return None
+        return counted_address(str(parsed))
 
 
 def _user(actor: Actor) -> UUID | None:

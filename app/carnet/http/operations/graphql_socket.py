@@ -82,6 +82,7 @@ class GraphQLSocket(WebSocket):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything of this socket."""
         super().connection_lost(exc)
+        self._sockets.connections.peers.leave(self._peer)
         self._sockets.open.discard(self)
         if self._is_counted:
             self._sockets.connections.leave(self._address)

@@ -11,6 +11,7 @@ from carnet.http.operations.connections import Connections
 from carnet.http.operations.execution import Execution
 from carnet.http.operations.graphql_socket import GraphQLSocket
 from carnet.http.operations.sockets import Sockets
+from carnet.http.protocol import HttpProtocol
 from carnet.http.services import Services
 from carnet.store.tails import Tails
 from carnet.store.wakeups import Wakeups
@@ -28,6 +29,7 @@ class Live:
         self.execution = Execution(services.schema, services.settings, services.documents)
         self.hub = Hub(services.schema, services.database, services.context, self.tails)
         self.sockets = Sockets(services, self.hub, self.execution, self.connections)
+        self.http_protocol = partial(HttpProtocol, peers=self.connections.peers)
         self.socket_protocol = partial(GraphQLSocket, self.sockets)
 
     @asynccontextmanager
