@@ -180,7 +180,8 @@ async def store_version(
         author_rpps=by.author_rpps,
         is_masked=former.is_masked if former else granted.record.settings.is_masked_by_default,
         hidden_from_holder_until=released_at(draft.is_hidden_from_holder, work.now),
-        is_hidden_from_representatives=draft.is_hidden_from_representatives,
+        is_hidden_from_representatives=draft.is_hidden_from_representatives
+        or (former is not None and former.is_hidden_from_representatives),
         flags=[],
         deposited_at=work.now,
     )
