@@ -18,7 +18,7 @@ from carnet.access.tables import Delegation, DelegationScope
 from carnet.clock import MovableClock
 from carnet.documents.tables import Document
 from carnet.people.actor import Patient, actor_key
-from carnet.records.tables import ImmunizationSource, ProfileEntry
+from carnet.records.tables import ImmunizationSource, ProfileEntry, Record, RecordState
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 
@@ -242,6 +242,28 @@ async def test_either_side_ends_a_delegation(made: Scene, database: Database) ->
         )
         traced = {(row.rule, row.on_behalf_of) for row in rows}
     assert traced == {("holder", None), ("delegate.caregiver", made.holder.person_id)}
+
+
+@pytest.mark.parametrize("state", ["CLOSED", "SUSPENDED", "OPPOSED", "DELETION_REQUESTED"])
+async def test_a_holder_ends_a_delegation_whatever_the_records_state(
+    made: Scene, database: Database, state: str
+) -> None:
+    scopes = frozenset({DelegationScope.MESSAGES, DelegationScope.ACCESS})
+    caregiver, other = await world.holder(database), await world.holder(database)
+    given = scene.delegation_id(await world.delegation(database, made.holder, caregiver, scopes))
+    await world.delegation(database, made.holder, other, scopes)
+    async with database.write() as work:
+        (await work.session.get_one(Record, made.record)).state = RecordState(state)
+    refused = await made.do(other, "revokeDelegation", delegationId=given)
+    assert refused["code"] == "NOT_FOUND", "who manages access does so while there is any"
+    await made.done(made.holder, "revokeDelegation", delegationId=given)
+    async with database.read() as work:
+        entries = select(JournalEntry.rule).where(JournalEntry.action == "REVOKE_DELEGATION")
+        assert list(await work.session.scalars(entries)) == ["holder"]
+        row = await work.session.scalar(
+            select(Delegation).where(Delegation.delegate_person_id == caregiver.person_id)
+        )
+        assert row is not None and row.revoked_at is not None
 
 
 async def upload(made: Scene, actor: Patient) -> str:
