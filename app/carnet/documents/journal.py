@@ -23,8 +23,9 @@ from sqlalchemy import (
     select,
     tuple_,
 )
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from carnet.access.filters import concealed, record_visible
+from carnet.access.filters import concealed, is_own, kept_from_delegate, record_visible
 from carnet.access.journal import JournalAction, ObjectKind
 from carnet.access.journal_tables import JournalChain, JournalEntry, JournalLeaf
 from carnet.access.sealing import LOG, leaf_bytes
@@ -52,7 +53,9 @@ def visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
     without those that tell of what the reader may not know of.
 
     Of the chain HELD the reader sees what has been released, and never a number or leaf: a gap
-    between two of them would tell of what is still hidden.
+    between two of them would tell of what is still hidden. Who acts for the holder is told no
+    number or leaf of the chain MAIN either: some of its entries may tell of what is hidden from
+    them. See `_is_numbered_for`.
     """
     read = exists().where(
         Record.id == JournalEntry.record_id,
@@ -67,18 +70,37 @@ def visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
         concealed(actor, now, Document.__table__.c),
     )
     entry = exists().where(
-        is_held,
         JournalEntry.object_kind == ObjectKind.PROFILE_ENTRY.value,
         ProfileEntry.id == about,
-        ProfileEntry.hidden_from_holder_until > now,
+        or_(
+            and_(is_held, ProfileEntry.hidden_from_holder_until > now),
+            _is_kept(actor, ProfileEntry.source_document_id),
+        ),
     )
     dose = exists().where(
-        is_held,
         JournalEntry.object_kind == ObjectKind.IMMUNIZATION.value,
         ImmunizationSource.immunization_id == about,
-        ImmunizationSource.hidden_from_holder_until > now,
+        or_(
+            and_(is_held, ImmunizationSource.hidden_from_holder_until > now),
+            _is_kept(actor, ImmunizationSource.source_document_id),
+        ),
     )
     return and_(read, ~or_(document, entry, dose))
+
+
+def _is_kept(actor: Actor, document_id: InstrumentedAttribute[UUID | None]) -> ColumnElement[bool]:
+    """Return whether a fact was read from what is hidden from who acts for the holder."""
+    source = aliased(Document)
+    kept = kept_from_delegate(actor, source)
+    return exists().where(source.id == document_id, kept).correlate_except(source)
+
+
+def _is_numbered_for(actor: Actor) -> ColumnElement[bool]:
+    """Return whether the reader is told the entry's number and leaf, where they see it."""
+    return and_(
+        JournalEntry.chain == JournalChain.MAIN,
+        is_own(actor, JournalEntry.record_id),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,14 +236,22 @@ def _person_name() -> ColumnElement[str]:
     return func.coalesce(Person.given_names[1] + " ", "") + family
 
 
+async def numbers(actor: Actor, work: Work, entry_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return the numbers of those of the entries whose numbers the actor is told."""
+    statement = select(JournalEntry.id, JournalEntry.number).where(
+        JournalEntry.id.in_(entry_ids), _is_numbered_for(actor), visible_to(actor, work.now)
+    )
+    return {id_: number for id_, number in await work.session.execute(statement)}
+
+
 async def leaf_indexes(actor: Actor, work: Work, entry_ids: Collection[UUID]) -> dict[UUID, int]:
-    """Return the places of those of the entries that are sealed and visible."""
+    """Return the places of those of the entries that are sealed, and numbered for the actor."""
     statement = (
         select(JournalLeaf.entry_id, JournalLeaf.index)
         .join(JournalEntry, JournalEntry.id == JournalLeaf.entry_id)
         .where(
             JournalLeaf.entry_id.in_(entry_ids),
-            JournalEntry.chain == JournalChain.MAIN,
+            _is_numbered_for(actor),
             visible_to(actor, work.now),
         )
     )
@@ -249,8 +279,8 @@ async def archive(
     `carnet_client.journal` reads it.
 
     Entries are in the order of their numbers. One that is not sealed yet has no leaf index and no
-    proof. What was held and is released follows apart, in order of time: without number and
-    proof, for the reason that `visible_to` gives.
+    proof. What was held and is released follows apart, in order of time, and so does everything
+    for who acts for the holder: without number and proof, for the reason that `visible_to` gives.
     """
     head = await transparency.latest_head(work, LOG)
     told = head_to_json(head, public_key) if head else None
@@ -261,7 +291,7 @@ async def archive(
             _entries(actor, work, JournalFilter())
             .where(
                 JournalEntry.record_id == record_id,
-                JournalEntry.chain == JournalChain.MAIN,
+                _is_numbered_for(actor),
                 JournalEntry.number > after,
             )
             .order_by(JournalEntry.number)
@@ -285,7 +315,7 @@ async def _released(actor: Actor, work: Work, record_id: UUID) -> AsyncIterator[
     place = tuple_(JournalEntry.at, JournalEntry.id)
     statement = (
         _entries(actor, work, JournalFilter())
-        .where(JournalEntry.record_id == record_id, JournalEntry.chain == JournalChain.HELD)
+        .where(JournalEntry.record_id == record_id, ~_is_numbered_for(actor))
         .order_by(JournalEntry.at, JournalEntry.id)
         .limit(BATCH)
     )
