@@ -160,13 +160,13 @@ async def land(
 
 async def withdraw(
     work: Work, record_id: UUID, publisher_id: UUID, unique_id: str
-) -> tuple[UUID | None, Landing]:
+) -> tuple[list[UUID], Landing]:
     """Delete a publisher's document by its unique id, now or when it arrives.
 
     The caller holds the record's lock.
 
     Returns:
-        The id of the document, None when it has not arrived yet, and what the call did.
+        The ids of all its versions that went, the newest first, and what the call did.
     """
     noted = await work.session.scalar(
         upsert(DocumentWithdrawal)
@@ -201,7 +201,8 @@ async def withdraw(
     landing = Landing.UPDATED if documents else Landing.DUPLICATE
     if noted is not None and not documents:
         landing = Landing.CREATED
-    return (documents[0].id if documents else None), landing
+    newest = sorted(documents, key=lambda document: document.version, reverse=True)
+    return [document.id for document in newest], landing
 
 
 async def retract_facts(work: Work, documents: Sequence[Document]) -> None:
