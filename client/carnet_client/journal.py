@@ -58,9 +58,11 @@ class LogRewritten(JournalError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry as the log has it."""
+    """One entry as the log has it: ``hash`` is that of its leaf. Of one that is withheld, about a
+    result that the holder chose to see later, ``leaf`` is None."""
 
-    leaf: bytes = field(repr=False)
+    leaf: bytes | None = field(repr=False)
+    hash: bytes = field(repr=False)
     shape: dict[str, Any] = field(repr=False)
     index: int | None
     proof: tuple[bytes, ...] = field(repr=False)
@@ -77,11 +79,13 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was proved: how many entries, and how many were too young to be in the log."""
+    """What was proved: how many entries, how many were too young to be in the log, and how many
+    are withheld until the holder's days for results are over."""
 
     proved: int
     unsealed: int
     head: TreeHead | None
+    withheld: int = 0
 
 
 def read_journal(text: str | bytes) -> Journal:
@@ -101,14 +105,18 @@ def read_journal(text: str | bytes) -> Journal:
 
 
 def _entry(shape: dict[str, Any]) -> Entry:
-    leaf = from_base64url(shape["leaf"])
-    told = json.loads(leaf)
+    leaf = from_base64url(shape["leaf"]) if "leaf" in shape else None
+    if leaf is None:
+        hash_of_leaf, told = from_base64url(shape["leafHash"]), {"chain": "MAIN"}
+        told["number"] = shape["number"]
+    else:
+        hash_of_leaf, told = leaf_hash(leaf), json.loads(leaf)
     if not isinstance(told["number"], int) or not isinstance(told["chain"], str):
         raise TypeError("number")
     proof = shape["inclusionProof"]
     index = None if proof is None else int(shape["leafIndex"])
     hashes = tuple(from_base64url(hash_) for hash_ in proof or ())
-    return Entry(leaf, told, index, hashes)
+    return Entry(leaf, hash_of_leaf, told, index, hashes)
 
 
 def verify(journal: Journal, public_key: bytes | None = None) -> Proof:
@@ -136,18 +144,19 @@ def verify(journal: Journal, public_key: bytes | None = None) -> Proof:
         if head is None:
             raise EntryForged("An entry claims a place in a log without a head.")
         try:
-            verify_inclusion(leaf_hash(entry.leaf), entry.index, head.size, entry.proof, head.root)
+            verify_inclusion(entry.hash, entry.index, head.size, entry.proof, head.root)
         except ProofFailed as error:
             raise EntryForged(
                 f"Entry {entry.shape['number']} of chain {entry.shape['chain']} is not in the log."
             ) from error
         proved += 1
     _check_numbers(journal.entries)
-    return Proof(proved, len(journal.entries) - proved, head)
+    withheld = sum(entry.leaf is None for entry in journal.entries)
+    return Proof(proved, len(journal.entries) - proved, head, withheld)
 
 
 def _check_numbers(entries: Sequence[Entry]) -> None:
-    if len({entry.shape.get("recordId") for entry in entries}) > 1:
+    if len({entry.shape.get("recordId") for entry in entries if entry.leaf is not None}) > 1:
         raise EntryForged("The entries are of several records.")
     main = [entry.shape["number"] for entry in entries if entry.shape["chain"] == "MAIN"]
     for place, number in enumerate(sorted(main), 1):
@@ -164,9 +173,9 @@ def verify_since(journal: Journal, earlier: Journal) -> None:
     """
     if earlier.head is not None and (journal.head is None or journal.head.size < earlier.head.size):
         raise LogRewritten("The log is shorter than it was.")
-    now = {entry.index: entry.leaf for entry in journal.entries if entry.index is not None}
+    now = {entry.index: entry.hash for entry in journal.entries if entry.index is not None}
     for entry in earlier.entries:
-        if entry.index is not None and now.get(entry.index) != entry.leaf:
+        if entry.index is not None and now.get(entry.index) != entry.hash:
             raise EntryLost(
                 f"Entry {entry.shape['number']} of chain {entry.shape['chain']} is not what it was."
             )
@@ -214,7 +223,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     size = proof.head.size if proof.head else 0
     young = f", {proof.unsealed} too young to be in the log" if proof.unsealed else ""
-    print(f"The journal is whole: {proof.proved} entries proved{young}; log of {size} entries.")  # noqa: T201 — a command's answer
+    later = f", {proof.withheld} of them about results you chose to see later"
+    more = young + (later if proof.withheld else "")
+    print(f"The journal is whole: {proof.proved} entries proved{more}; log of {size} entries.")  # noqa: T201 — a command's answer
     return 0
 
 

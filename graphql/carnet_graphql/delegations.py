@@ -118,7 +118,7 @@ async def patient_of(info: Info, person_id: UUID) -> LazyPatient | None:
 
 @strawberry.type
 class PatientDelegations:
-    """For whom a person acts."""
+    """For whom a person acts, and who acts for them."""
 
     key: strawberry.Private[UUID]
 
@@ -142,6 +142,31 @@ class PatientDelegations:
             counts=lists.delegation_counts,
             order=lists.DELEGATIONS,
             arguments=("delegate", in_force),
+        )
+
+    @strawberry.field(
+        description="Who acts for this person, and open invitations, also where the record is"
+        " closed; empty unless it is you, or you manage access for them."
+    )
+    async def delegates(
+        self,
+        info: Info,
+        in_force: InForce = True,
+        first: First = UNSET,
+        after: After = UNSET,
+        last: Last = UNSET,
+        before: Before = UNSET,
+    ) -> Connection[Delegation]:
+        """Return a page of the delegations that the person gave."""
+        return await connection(
+            info.context,
+            self.key,
+            page_request(first, after, last, before),
+            Delegation.of,
+            pages=lists.delegation_pages,
+            counts=lists.delegation_counts,
+            order=lists.DELEGATIONS,
+            arguments=("holder", in_force),
         )
 
 

@@ -145,24 +145,22 @@ class JournalEntry(Node):
         return self.row.chain
 
     @strawberry.field(
-        description="Its number in this record, from 1, without a gap; null in the chain HELD,"
-        " where a gap would tell of what is still hidden."
+        description="Its number in this record, from 1, without a gap; null in the chain HELD, and"
+        " for who acts for the holder, where a gap would tell of what is hidden from them."
     )
-    def number(self) -> str | None:
+    async def number(self, info: Info) -> str | None:
         """Return the number, as text: it may pass 32 bits."""
-        return str(self.row.number) if self._is_told else None
+        found = await info.context.load(journal.numbers, self.key)
+        return None if found is None else str(found)
 
     @strawberry.field(
-        description="The entry as the log has it: hash it to prove its place; null in the chain"
-        " HELD, for it holds the number."
+        description="The entry as the log has it: hash it to prove its place; null where `number`"
+        " is, for it holds that."
     )
-    def leaf(self) -> bytes | None:
+    async def leaf(self, info: Info) -> bytes | None:
         """Return the canonical bytes."""
-        return leaf_bytes(self.row) if self._is_told else None
-
-    @property
-    def _is_told(self) -> bool:
-        return self.row.chain is JournalChain.MAIN
+        found = await info.context.load(journal.numbers, self.key)
+        return None if found is None else leaf_bytes(self.row)
 
     @strawberry.field(
         description="Its place in the log; null until it is sealed, within seconds, and where"

@@ -17,10 +17,12 @@ from carnet.access.journal_tables import JournalEntry
 from carnet.access.tables import Delegation, DelegationScope
 from carnet.clock import MovableClock
 from carnet.documents.tables import Document
-from carnet.people.actor import Patient, actor_key
-from carnet.records.tables import ImmunizationSource, ProfileEntry
+from carnet.people.actor import Actor, Patient, actor_key
+from carnet.records.tables import ImmunizationSource, ProfileEntry, Record, RecordState
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
+from carnet_graphql.node import write_id
+from carnet_graphql.people import Patient as PatientNode
 
 ALL = [scope.value for scope in DelegationScope]
 ENTRY = {"section": "ALLERGIES", "label": "Noix"}
@@ -242,6 +244,63 @@ async def test_either_side_ends_a_delegation(made: Scene, database: Database) ->
         )
         traced = {(row.rule, row.on_behalf_of) for row in rows}
     assert traced == {("holder", None), ("delegate.caregiver", made.holder.person_id)}
+
+
+async def delegates(made: Scene, actor: Actor, holder: Patient | None = None) -> dict[str, str]:
+    """Return who acts for a holder, as somebody sees it; for themself without one."""
+    query = """query($id: ID!) { node(id: $id) { ... on Patient { delegates { totalCount
+      edges { node { id delegateName } } } } } }"""
+    person = holder or made.holder
+    found = await made.run(actor, query, id=write_id(PatientNode, person.person_id))
+    if found["node"] is None:
+        return {}
+    page = found["node"]["delegates"]
+    assert page["totalCount"] == len(page["edges"])
+    return {edge["node"]["id"]: edge["node"]["delegateName"] for edge in page["edges"]}
+
+
+async def test_who_acts_for_somebody_is_shown_to_who_manages_access(
+    made: Scene, database: Database
+) -> None:
+    manager, reader, doctor = (
+        await world.holder(database),
+        await world.holder(database),
+        await world.professional(database),
+    )
+    managing = frozenset({DelegationScope.ACCESS})
+    given = scene.delegation_id(await world.delegation(database, made.holder, manager, managing))
+    reading = frozenset({DelegationScope.DOCUMENTS})
+    read = scene.delegation_id(await world.delegation(database, made.holder, reader, reading))
+    await world.care_team(database, made.holder, doctor)
+    assert set(await delegates(made, made.holder)) == {given, read}
+    assert set(await delegates(made, manager)) == {given, read}
+    assert set(await delegates(made, reader)) == {read}, "their own"
+    assert await delegates(made, doctor) == {}
+    assert await delegates(made, await world.holder(database)) == {}
+
+
+@pytest.mark.parametrize("state", ["CLOSED", "SUSPENDED", "OPPOSED", "DELETION_REQUESTED"])
+async def test_a_holder_ends_a_delegation_whatever_the_records_state(
+    made: Scene, database: Database, state: str
+) -> None:
+    scopes = frozenset({DelegationScope.MESSAGES, DelegationScope.ACCESS})
+    caregiver, other = await world.holder(database), await world.holder(database)
+    given = scene.delegation_id(await world.delegation(database, made.holder, caregiver, scopes))
+    others = scene.delegation_id(await world.delegation(database, made.holder, other, scopes))
+    async with database.write() as work:
+        (await work.session.get_one(Record, made.record)).state = RecordState(state)
+    refused = await made.do(other, "revokeDelegation", delegationId=given)
+    assert refused["code"] == "NOT_FOUND", "who manages access does so while there is any"
+    assert await delegates(made, made.holder) == {given: "Alix DUPONT", others: "Alix DUPONT"}
+    await made.done(made.holder, "revokeDelegation", delegationId=given)
+    assert await delegates(made, made.holder) == {others: "Alix DUPONT"}
+    async with database.read() as work:
+        entries = select(JournalEntry.rule).where(JournalEntry.action == "REVOKE_DELEGATION")
+        assert list(await work.session.scalars(entries)) == ["holder"]
+        row = await work.session.scalar(
+            select(Delegation).where(Delegation.delegate_person_id == caregiver.person_id)
+        )
+        assert row is not None and row.revoked_at is not None
 
 
 async def upload(made: Scene, actor: Patient) -> str:

@@ -162,3 +162,31 @@ async def test_only_a_professional_hides_a_document_and_it_is_then_hidden(made: 
             description=described(READ_WRITE, **{flag: True}),
         )
         assert refused["code"] == "VALIDATION_FAILED"
+
+
+async def test_what_is_done_to_all_versions_is_told_of_those_that_the_holder_knows(
+    made: Scene,
+) -> None:
+    doctor = await member(made, "10")
+    first = (await deposit(made, doctor, READ_WRITE))["document"]["id"]
+    described_anew = described(READ_WRITE, isHiddenFromHolder=True)
+    await made.done(
+        doctor,
+        "replaceDocument",
+        documentId=first,
+        blobId=await blob(made, doctor),
+        description=described_anew,
+    )
+    await made.done(made.holder, "maskDocument", documentId=first)
+    query = """query($id: ID!) { record(id: $id) { journal(first: 100) { edges { node {
+      action objectCount number chain } } } } }"""
+    found = await made.run(made.holder, query, id=made.record_id)
+    told = [edge["node"] for edge in found["record"]["journal"]["edges"]]
+    masked = [
+        (one["objectCount"], one["chain"]) for one in told if one["action"] == "MASK_DOCUMENT"
+    ]
+    assert masked == [(1, "MAIN")]
+    assert [int(one["number"]) for one in told] == list(range(len(told), 0, -1))
+    node = "query($id: ID!) { node(id: $id) { ... on Document { isMasked versions { edges { node {"
+    both = (await made.run(doctor, node + " isMasked } } } } } }", id=first))["node"]["versions"]
+    assert [edge["node"]["isMasked"] for edge in both["edges"]] == [True, True]

@@ -281,6 +281,33 @@ async def test_a_patient_who_cannot_be_reached_is_nobody(
     assert await scene.tables(database) == before
 
 
+async def test_what_a_professional_may_not_do_anywhere_tells_of_no_patient(
+    database: Database, blobs: BlobStore
+) -> None:
+    """Who is refused for what they are could otherwise guess patients, and leave no trace."""
+    made = await scene.make(database, blobs)
+    doctor = await world.professional(database)  # of no organization
+    nobody = made.patient(identifier=world.national_number(), birthDate="1955-01-01")
+    before = await scene.tables(database)
+    for name, further, code in (
+        ("openEmergencyAccess", {"kind": "REGULATION_CENTRE", "reason": REASON}, "ACCESS_DENIED"),
+        (
+            "joinCareTeam",
+            {"holderWasInformed": True, "withOrganization": True},
+            "VALIDATION_FAILED",
+        ),
+        ("joinCareTeam", {"holderWasInformed": False}, "VALIDATION_FAILED"),
+        ("openEmergencyAccess", {"reason": "x"}, "VALIDATION_FAILED"),
+    ):
+        answers = [
+            await asked(made, doctor, scene.MUTATIONS[name], input={"patient": who, **further})
+            for who in (made.patient(), nobody)
+        ]
+        assert answers[0] == answers[1], (name, further)
+        assert answers[0][0][name]["code"] == code
+    assert await scene.tables(database) == before
+
+
 async def test_only_professionals_name_patients(database: Database, blobs: BlobStore) -> None:
     made = await scene.make(database, blobs)
     before = await scene.tables(database)

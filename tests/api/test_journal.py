@@ -15,9 +15,10 @@ from sqlalchemy import event, update
 
 from carnet.access.journal import Fact, JournalAction, ObjectKind, write
 from carnet.access.sealing import seal
+from carnet.access.tables import AccessSettings
 from carnet.clock import MovableClock
 from carnet.documents import journal as journals
-from carnet.documents.tables import Document
+from carnet.documents.tables import Document, DocumentCategory
 from carnet.people.actor import Patient, Professional
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
@@ -346,6 +347,47 @@ async def test_a_later_journal_keeps_what_an_earlier_one_proved(
     lost = client.read_journal(json.dumps(without(later, 0)))
     with pytest.raises(client.EntryLost):
         client.verify_since(lost, client.read_journal(json.dumps(archive)))
+
+
+async def test_a_journal_is_whole_while_its_holder_waits_for_results(
+    database: Database,
+    blobs: BlobStore,
+    holder: Patient,
+    doctor: Professional,
+    clock: MovableClock,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    record_id = await world.record_of(database, holder)
+    async with database.write() as work:
+        waits = AccessSettings(record_id=record_id, hide_results_days=3, updated_at=work.now)
+        work.session.add(waits)
+    await world.document(database, record_id, title="Secret", category=DocumentCategory.LABORATORY)
+    for _ in range(2):
+        await graph.data(database, blobs, doctor, RECORD, id=write_id(Record, record_id))
+    await sealed(database)
+    earlier = await archived(database, holder, record_id)
+    proof = proved(earlier)
+    assert (proof.withheld, proof.unsealed) == (2, 0)
+    withheld = [one for one in earlier["entries"] if "leaf" not in one]
+    assert [sorted(one) for one in withheld] == [
+        ["inclusionProof", "leafHash", "leafIndex", "number"]
+    ] * 2
+    for error, spoilt in (
+        (client.EntryForged, {"leafHash": to_base64url(bytes(32))}),
+        (client.EntryMissing, {"number": 99}),
+    ):
+        shape = json.loads(json.dumps(earlier))
+        next(one for one in shape["entries"] if "leaf" not in one).update(spoilt)
+        with pytest.raises(error):
+            proved(shape)
+    clock.offset = timedelta(days=4)
+    later = await archived(database, holder, record_id)
+    assert proved(later).withheld == 0
+    client.verify_since(*(client.read_journal(json.dumps(one)) for one in (later, earlier)))
+    (tmp_path / "journal.json").write_text(json.dumps(earlier))
+    assert client.main([str(tmp_path / "journal.json")]) == 0
+    assert "2 of them about results you chose to see later" in capsys.readouterr().out
 
 
 async def test_consistency_is_proved_to_a_client(

@@ -11,6 +11,7 @@ import pytest
 import world
 from sqlalchemy import select, text
 
+from carnet.access.journal_tables import JournalChain, JournalEntry
 from carnet.clock import MovableClock
 from carnet.documents.actions import set_masked
 from carnet.documents.deposits import withdraw
@@ -37,6 +38,7 @@ from carnet.records.tables import Section
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet.store.keyset import PageRequest
+from carnet.store.tables import Event
 from carnet.values import Coding, Identifier, PartialDate
 
 SYSTEM = "urn:oid:1.2.250.1.213.1.4.8"
@@ -317,3 +319,26 @@ async def test_masking_while_a_withdrawal_lands_does_not_deadlock(
             await withdraw(work, record_id, publisher.publisher_id, "one")
         with pytest.raises(NotFound):
             await task
+
+
+async def test_every_version_that_a_withdrawal_takes_is_written_down_and_told(
+    database: Database, blobs: BlobStore, publisher: Publisher, patient: Patient, record_id: UUID
+) -> None:
+    """The same unique id with other bytes is a further version, and goes with the first."""
+    await send(database, blobs, publisher, document("one", b"old"))
+    hidden = replace(document("one", b"new"), is_hidden_from_holder=True)
+    await send(database, blobs, publisher, document("one", b"newer"))
+    await send(database, blobs, publisher, hidden)
+    (outcome,) = await send(database, blobs, publisher, WithdrawalItem("w", "p", "one"))
+    assert outcome.outcome is Outcome.UPDATED
+    async with database.read() as work:
+        versions = select(Document.id).order_by(Document.version)
+        first, second, held = list(await work.session.scalars(versions))
+        entries = select(JournalEntry.chain, JournalEntry.object_ids).where(
+            JournalEntry.action == "DELETE_DOCUMENT"
+        )
+        written = {chain: set(ids) for chain, ids in await work.session.execute(entries)}
+        told = select(Event.subject_id).where(Event.kind == "DOCUMENT_DELETED")
+        assert set(await work.session.scalars(told)) == {first, second, held}
+    assert written == {JournalChain.MAIN: {first, second}, JournalChain.HELD: {held}}
+    assert outcome.target_id == held

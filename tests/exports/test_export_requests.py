@@ -7,7 +7,7 @@ import io
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ import world
 from sqlalchemy import func, select, update
 
 from carnet.access.journal_tables import JournalEntry
-from carnet.access.tables import Delegation, DelegationKind
+from carnet.access.tables import Delegation, DelegationKind, DelegationScope
 from carnet.clock import MovableClock
+from carnet.documents.actions import hide_from_representatives, remove
 from carnet.errors import AccessDenied, NotFound, Unauthenticated
 from carnet.exports import actions
 from carnet.exports.rules import ARCHIVE_LIFE
@@ -161,6 +162,53 @@ async def test_a_delegate_without_all_scopes_gets_nothing(
             await actions.request(caregiver, work, record_id)
     async with database.read() as work:
         assert await work.session.scalar(select(func.count()).select_from(Export)) == 0
+
+
+async def hidden(database: Database, holder: Patient, document_id: UUID, _: Patient) -> None:
+    async with database.write() as work:
+        await hide_from_representatives(holder, work, document_id, True)
+
+
+async def deleted(database: Database, holder: Patient, document_id: UUID, _: Patient) -> None:
+    async with database.write() as work:
+        await remove(holder, work, document_id)
+
+
+async def delegated_anew(database: Database, holder: Patient, _: UUID, caregiver: Patient) -> None:
+    async with database.write() as work:
+        await work.session.execute(update(Delegation).values(revoked_at=work.now))
+    scopes = frozenset({DelegationScope.DOCUMENTS, DelegationScope.PROFILE})
+    await world.delegation(database, holder, caregiver, scopes)
+
+
+@pytest.mark.parametrize("lose", [hidden, deleted, delegated_anew])
+async def test_a_delegates_archive_goes_with_what_they_lose_of_it(
+    database: Database,
+    blobs: BlobStore,
+    holder: Patient,
+    record_id: UUID,
+    lose: Callable[[Database, Patient, UUID, Patient], Awaitable[None]],
+) -> None:
+    first, second = [
+        await exporting.deposit(database, blobs, holder, record_id, title, b"x")
+        for title in ("one", "other")
+    ]
+    await hidden(database, holder, first, holder)
+    caregiver = await delegate(database, holder, *DelegationScope)
+    theirs, own = [await exporting.ask(database, actor, record_id) for actor in (caregiver, holder)]
+    await exporting.work_off(database, blobs)
+    await deleted(database, holder, first, holder)  # of which the delegate never knew
+    async with database.read() as work:
+        await actions.find_archive(caregiver, work, theirs)
+    await lose(database, holder, second, caregiver)
+    async with database.read() as work:
+        with pytest.raises(NotFound):
+            await actions.find_archive(caregiver, work, theirs)
+        await actions.find_archive(holder, work, own)
+    again = await exporting.ask(database, caregiver, record_id)
+    await exporting.work_off(database, blobs)
+    async with database.read() as work:
+        await actions.find_archive(caregiver, work, again)
 
 
 @pytest.fixture

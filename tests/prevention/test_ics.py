@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,8 @@ from hypothesis import strategies as some
 from icalendar import Calendar
 from starlette.applications import Starlette
 
+from carnet.access.delegations import revoke
+from carnet.access.tables import DelegationScope
 from carnet.errors import ValidationFailed
 from carnet.http.app import create_app
 from carnet.http.calendar_feeds import ROUTES
@@ -157,6 +160,29 @@ async def test_only_its_own_address_opens_a_feed_until_it_is_revoked(phone: Phon
         assert (await phone.get(wrong)).status_code == 404, wrong
     assert (await phone.do(REVOKE, feedId=made["id"]))["__typename"] == "RevokeCalendarFeedSuccess"
     assert (await phone.get(path)).status_code == 404
+
+
+async def test_ten_feeds_at_most_however_many_are_made_at_once(phone: Phone) -> None:
+    answers = await asyncio.gather(*(phone.do(CREATE, recordId="") for _ in range(20)))
+    assert (
+        sorted(answer.get("code", "") for answer in answers) == [""] * 10 + ["QUOTA_EXCEEDED"] * 10
+    )
+
+
+async def test_a_delegates_address_opens_nothing_once_they_act_no_more(
+    phone: Phone, database: Database
+) -> None:
+    caregiver, holder = await world.holder(database), phone.holder
+    delegation_id = await world.delegation(database, holder, caregiver)
+    phone.holder = caregiver
+    path = (await phone.do(CREATE, recordId=""))["feed"]["path"]
+    assert (await phone.get(path)).status_code == 200
+    async with database.write() as work:
+        await revoke(holder, work, delegation_id)
+    assert (await phone.get(path)).status_code == 404
+    scopes = frozenset({DelegationScope.DOCUMENTS})
+    await world.delegation(database, holder, caregiver, scopes)
+    assert (await phone.get(path)).status_code == 404, "the profile is not covered"
 
 
 async def test_a_file_is_taken_once_however_often_it_is_given(phone: Phone) -> None:

@@ -90,7 +90,6 @@ async def join_care_team(
         raise ValidationFailed(
             "The holder must be informed before (R1111-46).", path=("holder_was_informed",)
         )
-    record = await locate(actor, work, patient)
     grantee = Grantee(professional_id=me.professional_id)
     if with_organization:
         works_at = select(ProfessionalRow.organization_id).where(
@@ -100,6 +99,7 @@ async def join_care_team(
         if organization_id is None:
             raise ValidationFailed("You have no organization.", path=("with_organization",))
         grantee = Grantee(organization_id=organization_id)
+    record = await locate(actor, work, patient)
     known = await _standing(work, record.id, grantee, CareTeamRole.MEMBER)
     if known is not None:
         return record.id, known

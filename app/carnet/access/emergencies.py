@@ -56,8 +56,9 @@ async def open_emergency(
             f"Give a reason of {SHORTEST_REASON} to {LONGEST_REASON} characters.",
             path=("reason",),
         )
+    await _check_place(me, work, kind)  # first: a refusal here tells nothing of any patient
     record = await locate(actor, work, patient)
-    await _check_allowed(me, work, record, kind)
+    _check_allowed(record, kind)
     known = await work.session.scalar(
         select(EmergencyAccess.id).where(
             EmergencyAccess.record_id == record.id,
@@ -135,18 +136,21 @@ async def close_emergency(actor: Actor, work: Work, access_id: UUID) -> UUID:
     return access.id
 
 
-async def _check_allowed(
-    me: Professional, work: Work, record: RecordFacts, kind: EmergencyKind
-) -> None:
+async def _check_place(me: Professional, work: Work, kind: EmergencyKind) -> None:
+    if kind is not EmergencyKind.REGULATION_CENTRE:
+        return
+    centre = (
+        select(Organization.is_regulation_centre)
+        .join(ProfessionalRow, ProfessionalRow.organization_id == Organization.id)
+        .where(ProfessionalRow.id == me.professional_id)
+    )
+    if not await work.session.scalar(centre):
+        raise AccessDenied("emergency.not-a-centre", "You do not work at a regulation centre.")
+
+
+def _check_allowed(record: RecordFacts, kind: EmergencyKind) -> None:
     settings = record.settings
     if kind is EmergencyKind.REGULATION_CENTRE:
-        centre = (
-            select(Organization.is_regulation_centre)
-            .join(ProfessionalRow, ProfessionalRow.organization_id == Organization.id)
-            .where(ProfessionalRow.id == me.professional_id)
-        )
-        if not await work.session.scalar(centre):
-            raise AccessDenied("emergency.not-a-centre", "You do not work at a regulation centre.")
         if not settings.allows_regulation_centre:
             raise AccessDenied("settings.no-regulation-centre", "The holder does not wish it.")
     elif not settings.allows_break_glass:

@@ -141,11 +141,20 @@ def document_visible_as(role: Role, now: datetime, document: Columns) -> ColumnE
 def concealed(actor: Actor, now: datetime, document: Columns) -> ColumnElement[bool]:
     """Return whether the actor, on the holder's side, may not know of a document in the record."""
     hidden = or_(~_released(document, now), _too_new(document, now))
-    if not isinstance(actor, Patient):
-        return true()
+    return or_(hidden, kept_from_delegate(actor, document))
+
+
+def kept_from_delegate(actor: Actor, document: Columns) -> ColumnElement[bool]:
+    """Return whether a document is hidden from the actor because they act for its holder."""
+    return and_(document.is_hidden_from_representatives, ~is_own(actor, document.record_id))
+
+
+def is_own(actor: Actor, record_id: RecordId) -> ColumnElement[bool]:
+    """Return whether a record is the actor's own."""
     record = RECORDS.alias()
-    own = exists().where(record.c.id == document.record_id, record.c.person_id == actor.person_id)
-    return or_(hidden, and_(document.is_hidden_from_representatives, ~own))
+    if not isinstance(actor, Patient):
+        return false()
+    return exists().where(record.c.id == record_id, record.c.person_id == actor.person_id)
 
 
 def source_visible(

@@ -133,8 +133,11 @@ async def land(
     later = await _replacement_of(work, deposit)
     document = _row(work, deposit, flags)
     chosen = (await settings(work, [deposit.record_id])).get(deposit.record_id)
-    if former is not None:
-        document.is_masked = former.is_masked  # the holder's decision outlives a version
+    kin = [each for each in (former, later) if each is not None]
+    if kin:  # the holder's decisions outlive a version, also one that came too early
+        document.is_masked = any(each.is_masked for each in kin)
+        is_hidden = any(each.is_hidden_from_representatives for each in (document, *kin))
+        document.is_hidden_from_representatives = is_hidden
     elif chosen is not None and chosen.is_masked_by_default:
         document.is_masked = True
     if former is not None:
@@ -152,18 +155,20 @@ async def land(
     await work.session.flush()
     work.session.add_all(_contents(work, document, parts))
     await work.session.flush()
+    if len(kin) == 2:
+        await _decide_together(work, document)
     return document, landing
 
 
 async def withdraw(
     work: Work, record_id: UUID, publisher_id: UUID, unique_id: str
-) -> tuple[UUID | None, Landing]:
+) -> tuple[list[UUID], Landing]:
     """Delete a publisher's document by its unique id, now or when it arrives.
 
     The caller holds the record's lock.
 
     Returns:
-        The id of the document, None when it has not arrived yet, and what the call did.
+        The ids of all its versions that went, the newest first, and what the call did.
     """
     noted = await work.session.scalar(
         upsert(DocumentWithdrawal)
@@ -188,7 +193,8 @@ async def withdraw(
     landing = Landing.UPDATED if documents else Landing.DUPLICATE
     if noted is not None and not documents:
         landing = Landing.CREATED
-    return (documents[0].id if documents else None), landing
+    newest = sorted(documents, key=lambda document: document.version, reverse=True)
+    return [document.id for document in newest], landing
 
 
 async def retract_facts(work: Work, documents: Sequence[Document]) -> None:
@@ -276,6 +282,16 @@ async def _put_before(work: Work, document: Document, later: Document, *, is_fir
     await work.session.execute(known)
 
 
+async def _decide_together(work: Work, joining: Document) -> None:
+    """Let what was decided on either of two lineages hold for all that is one lineage now."""
+    decided = {
+        "is_masked": joining.is_masked,
+        "is_hidden_from_representatives": joining.is_hidden_from_representatives,
+    }
+    lineage = Document.lineage_id == joining.lineage_id
+    await work.session.execute(update(Document).where(lineage).values(decided))
+
+
 async def _is_withdrawn(work: Work, deposit: Deposit) -> bool:
     statement = select(DocumentWithdrawal.id).where(
         DocumentWithdrawal.record_id == deposit.record_id,
@@ -286,9 +302,14 @@ async def _is_withdrawn(work: Work, deposit: Deposit) -> bool:
 
 
 async def _renew(work: Work, document: Document, deposit: Deposit) -> Landing:
-    """Take over metadata that changed although the content did not."""
+    """Take over metadata that changed although the content did not.
+
+    Who acts for the holder may be kept from it, and is not let in: the holder may have hidden it.
+    """
     fresh = _metadata(work, deposit)
     kept = {"hidden_from_holder_until", "is_masked", "sort_at"}  # the holder's and the clock's
+    if document.is_hidden_from_representatives:
+        kept.add("is_hidden_from_representatives")
     changed = {
         name: value
         for name, value in fresh.items()

@@ -3,7 +3,7 @@ the document that it tells of is hidden."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,8 +23,9 @@ from sqlalchemy import (
     select,
     tuple_,
 )
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from carnet.access.filters import concealed, record_visible
+from carnet.access.filters import concealed, is_own, kept_from_delegate, record_visible
 from carnet.access.journal import JournalAction, ObjectKind
 from carnet.access.journal_tables import JournalChain, JournalEntry, JournalLeaf
 from carnet.access.sealing import LOG, leaf_bytes
@@ -38,6 +39,7 @@ from carnet.store.database import Work
 from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_many
 from carnet_crypto.encoding import to_base64url
 from carnet_crypto.headfile import head_to_json
+from carnet_crypto.merkle import leaf_hash
 
 NEWEST = Order(
     "journal.newest", JournalEntry.at.desc(), JournalEntry.number.desc(), JournalEntry.id.desc()
@@ -52,13 +54,10 @@ def visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
     without those that tell of what the reader may not know of.
 
     Of the chain HELD the reader sees what has been released, and never a number or leaf: a gap
-    between two of them would tell of what is still hidden.
+    between two of them would tell of what is still hidden. Who acts for the holder is told no
+    number or leaf of the chain MAIN either: some of its entries may tell of what is hidden from
+    them. See `_is_numbered_for`.
     """
-    read = exists().where(
-        Record.id == JournalEntry.record_id,
-        literal(isinstance(actor, Patient)),
-        record_visible(actor, now, Record.__table__.c, DelegationScope.JOURNAL),
-    )
     about = any_(JournalEntry.object_ids)
     is_held = JournalEntry.chain == JournalChain.HELD
     document = exists().where(
@@ -67,18 +66,46 @@ def visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
         concealed(actor, now, Document.__table__.c),
     )
     entry = exists().where(
-        is_held,
         JournalEntry.object_kind == ObjectKind.PROFILE_ENTRY.value,
         ProfileEntry.id == about,
-        ProfileEntry.hidden_from_holder_until > now,
+        or_(
+            and_(is_held, ProfileEntry.hidden_from_holder_until > now),
+            _is_kept(actor, ProfileEntry.source_document_id),
+        ),
     )
     dose = exists().where(
-        is_held,
         JournalEntry.object_kind == ObjectKind.IMMUNIZATION.value,
         ImmunizationSource.immunization_id == about,
-        ImmunizationSource.hidden_from_holder_until > now,
+        or_(
+            and_(is_held, ImmunizationSource.hidden_from_holder_until > now),
+            _is_kept(actor, ImmunizationSource.source_document_id),
+        ),
     )
-    return and_(read, ~or_(document, entry, dose))
+    return and_(_readable(actor, now), ~or_(document, entry, dose))
+
+
+def _readable(actor: Actor, now: datetime) -> ColumnElement[bool]:
+    """Return whether the entry is of a record whose journal the actor reads."""
+    return exists().where(
+        Record.id == JournalEntry.record_id,
+        literal(isinstance(actor, Patient)),
+        record_visible(actor, now, Record.__table__.c, DelegationScope.JOURNAL),
+    )
+
+
+def _is_kept(actor: Actor, document_id: InstrumentedAttribute[UUID | None]) -> ColumnElement[bool]:
+    """Return whether a fact was read from what is hidden from who acts for the holder."""
+    source = aliased(Document)
+    kept = kept_from_delegate(actor, source)
+    return exists().where(source.id == document_id, kept).correlate_except(source)
+
+
+def _is_numbered_for(actor: Actor) -> ColumnElement[bool]:
+    """Return whether the reader is told the entry's number and leaf, where they see it."""
+    return and_(
+        JournalEntry.chain == JournalChain.MAIN,
+        is_own(actor, JournalEntry.record_id),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,14 +241,22 @@ def _person_name() -> ColumnElement[str]:
     return func.coalesce(Person.given_names[1] + " ", "") + family
 
 
+async def numbers(actor: Actor, work: Work, entry_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return the numbers of those of the entries whose numbers the actor is told."""
+    statement = select(JournalEntry.id, JournalEntry.number).where(
+        JournalEntry.id.in_(entry_ids), _is_numbered_for(actor), visible_to(actor, work.now)
+    )
+    return {id_: number for id_, number in await work.session.execute(statement)}
+
+
 async def leaf_indexes(actor: Actor, work: Work, entry_ids: Collection[UUID]) -> dict[UUID, int]:
-    """Return the places of those of the entries that are sealed and visible."""
+    """Return the places of those of the entries that are sealed, and numbered for the actor."""
     statement = (
         select(JournalLeaf.entry_id, JournalLeaf.index)
         .join(JournalEntry, JournalEntry.id == JournalLeaf.entry_id)
         .where(
             JournalLeaf.entry_id.in_(entry_ids),
-            JournalEntry.chain == JournalChain.MAIN,
+            _is_numbered_for(actor),
             visible_to(actor, work.now),
         )
     )
@@ -233,10 +268,14 @@ async def inclusion_proofs(
 ) -> dict[UUID, list[bytes]]:
     """Return for each visible entry the hashes that prove it in the tree of this size; nothing
     for an entry that is not in that tree."""
-    log_size = await transparency.size(work, LOG)
-    if not 0 < tree_size <= log_size:
+    return await _proofs(work, await leaf_indexes(actor, work, entry_ids), tree_size)
+
+
+async def _proofs(
+    work: Work, places: Mapping[UUID, int], tree_size: int
+) -> dict[UUID, list[bytes]]:
+    if not 0 < tree_size <= await transparency.size(work, LOG):
         return {}
-    places = await leaf_indexes(actor, work, entry_ids)
     inside = {entry_id: index for entry_id, index in places.items() if index < tree_size}
     proofs = await transparency.inclusion_proofs(work, LOG, list(inside.values()), tree_size)
     return {entry_id: proofs[index] for entry_id, index in inside.items()}
@@ -249,31 +288,35 @@ async def archive(
     `carnet_client.journal` reads it.
 
     Entries are in the order of their numbers. One that is not sealed yet has no leaf index and no
-    proof. What was held and is released follows apart, in order of time: without number and
-    proof, for the reason that `visible_to` gives.
+    proof; of one about a result that the holder chose to see later there is its number and its
+    hash, so that no number is missing. What was held and is released follows apart, in order of
+    time, and so does everything for who acts for the holder: without number and proof, for the
+    reason that `visible_to` gives.
     """
     head = await transparency.latest_head(work, LOG)
     told = head_to_json(head, public_key) if head else None
     yield b'{"head":' + orjson.dumps(told) + b',"entries":['
     after, separator = 0, b""
+    is_shown = visible_to(actor, work.now)
     while True:
         statement = (
-            _entries(actor, work, JournalFilter())
+            select(JournalEntry, is_shown)
             .where(
                 JournalEntry.record_id == record_id,
-                JournalEntry.chain == JournalChain.MAIN,
+                _readable(actor, work.now),
+                _is_numbered_for(actor),
                 JournalEntry.number > after,
             )
             .order_by(JournalEntry.number)
             .limit(BATCH)
         )
-        entries = list(await work.session.scalars(statement))
-        if not entries:
+        rows = [(row[0], row[1]) for row in await work.session.execute(statement)]
+        if not rows:
             break
-        async for line in _lines(actor, work, entries, head.size if head else 0):
+        async for line in _lines(work, rows, head.size if head else 0):
             yield separator + orjson.dumps(line)
             separator = b","
-        after = entries[-1].number
+        after = rows[-1][0].number
         work.session.expunge_all()
     yield b'],"released":['
     async for released in _released(actor, work, record_id):
@@ -285,7 +328,7 @@ async def _released(actor: Actor, work: Work, record_id: UUID) -> AsyncIterator[
     place = tuple_(JournalEntry.at, JournalEntry.id)
     statement = (
         _entries(actor, work, JournalFilter())
-        .where(JournalEntry.record_id == record_id, JournalEntry.chain == JournalChain.HELD)
+        .where(JournalEntry.record_id == record_id, ~_is_numbered_for(actor))
         .order_by(JournalEntry.at, JournalEntry.id)
         .limit(BATCH)
     )
@@ -303,15 +346,20 @@ async def _released(actor: Actor, work: Work, record_id: UUID) -> AsyncIterator[
 
 
 async def _lines(
-    actor: Actor, work: Work, entries: Sequence[JournalEntry], tree_size: int
+    work: Work, rows: Sequence[tuple[JournalEntry, bool]], tree_size: int
 ) -> AsyncIterator[dict[str, Any]]:
-    ids = [entry.id for entry in entries]
-    places = await leaf_indexes(actor, work, ids)
-    proofs = await inclusion_proofs(actor, work, ids, tree_size)
-    for entry in entries:
-        proof = proofs.get(entry.id)
-        yield {
-            "leaf": to_base64url(leaf_bytes(entry)),
+    """Yield entries, each with whether it is shown; of others only number and hash."""
+    sealed = select(JournalLeaf.entry_id, JournalLeaf.index).where(
+        JournalLeaf.entry_id.in_([entry.id for entry, _ in rows])
+    )
+    places = {entry_id: index for entry_id, index in await work.session.execute(sealed)}
+    proofs = await _proofs(work, places, tree_size)
+    for entry, is_shown in rows:
+        proof, leaf = proofs.get(entry.id), leaf_bytes(entry)
+        told: dict[str, Any] = {"leaf": to_base64url(leaf)}
+        if not is_shown:
+            told = {"number": entry.number, "leafHash": to_base64url(leaf_hash(leaf))}
+        yield told | {
             "leafIndex": places.get(entry.id) if proof is not None else None,
             "inclusionProof": None if proof is None else [to_base64url(hash_) for hash_ in proof],
         }

@@ -85,14 +85,25 @@ async def write_entry(
     work: Work,
     version_ids: Collection[UUID] = (),
 ) -> None:
-    """Write what was done with a document, or several of its versions, into the journal."""
-    await granted.journal(
-        action,
-        ObjectKind.DOCUMENT,
-        *(sorted(version_ids) or [document.id]),
-        is_held=is_held(document, work),
-        details={"category": document.category.value},
+    """Write what was done with a document, or several of its versions, into the journal.
+
+    Versions that their holder may not know of yet have an entry of their own: of one entry for all
+    the holder would see nothing but its number's gap.
+    """
+    ids = set(version_ids) or {document.id}
+    held = select(Document.id).where(
+        Document.id.in_(ids), Document.hidden_from_holder_until > work.now
     )
+    unknown = set(await work.session.scalars(held))
+    for kin, is_unknown in ((ids - unknown, False), (unknown, True)):
+        if kin:
+            await granted.journal(
+                action,
+                ObjectKind.DOCUMENT,
+                *sorted(kin),
+                is_held=is_unknown,
+                details={"category": document.category.value},
+            )
 
 
 def is_held(document: Document, work: Work) -> bool:
@@ -180,7 +191,8 @@ async def store_version(
         author_rpps=by.author_rpps,
         is_masked=former.is_masked if former else granted.record.settings.is_masked_by_default,
         hidden_from_holder_until=released_at(draft.is_hidden_from_holder, work.now),
-        is_hidden_from_representatives=draft.is_hidden_from_representatives,
+        is_hidden_from_representatives=draft.is_hidden_from_representatives
+        or (former is not None and former.is_hidden_from_representatives),
         flags=[],
         deposited_at=work.now,
     )

@@ -109,13 +109,16 @@ async def find_archive(actor: Actor, work: Work, export_id: UUID) -> tuple[Expor
 
     Raises:
         NotFound: there is none, it is another's, not made yet or expired, or they may not have
-            all of the record any more.
+            all of it any more.
     """
     export, blob = await queries.archive(actor, work, export_id)
     try:
-        await require(actor, work, export.record_id)
+        record, requester = await require(actor, work, export.record_id)
     except AccessDenied:
         raise NotFound() from None
+    is_delegate = behalf(requester, record.person_id) is not None
+    if is_delegate and await queries.is_outdated(requester, work, export, record.person_id):
+        raise NotFound()
     return export, blob
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, false, select
+from sqlalchemy import ColumnElement, and_, any_, exists, false, or_, select
 
 from carnet.access.filters import speaks_for
-from carnet.access.tables import DelegationScope
+from carnet.access.journal import JournalAction
+from carnet.access.journal_tables import JournalEntry
+from carnet.access.tables import Delegation, DelegationScope
+from carnet.documents.tables import Document
 from carnet.errors import NotFound
 from carnet.exports.tables import Export, ExportState
 from carnet.people.actor import Actor, Patient
@@ -18,6 +21,7 @@ from carnet.store.database import Work
 from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_many
 from carnet.store.tables import Blob
 
+_TAKEN = (JournalAction.HIDE_DOCUMENT.value, JournalAction.DELETE_DOCUMENT.value)
 NEWEST = Order("exports.newest", Export.requested_at.desc(), Export.id.desc())
 
 
@@ -31,6 +35,33 @@ async def covers(actor: Actor, work: Work, record_id: UUID, *scopes: DelegationS
     held = [speaks_for(actor, work.now, Record.person_id, scope) for scope in scopes]
     found = exists().where(and_(Record.id == record_id, *held)).select()
     return bool(await work.session.scalar(found))
+
+
+async def is_outdated(actor: Patient, work: Work, export: Export, holder_id: UUID) -> bool:
+    """Tell whether an archive may hold what a delegate has lost since they asked for it: a document
+    that was hidden from them or deleted, or an area that a later delegation does not cover."""
+    since = export.requested_at
+    taken = select(JournalEntry.id).where(
+        JournalEntry.record_id == export.record_id,
+        JournalEntry.action.in_(_TAKEN),
+        JournalEntry.at >= since,
+        exists().where(
+            Document.id == any_(JournalEntry.object_ids),
+            or_(
+                JournalEntry.action == JournalAction.HIDE_DOCUMENT.value,
+                ~Document.is_hidden_from_representatives,
+            ),
+        ),
+    )
+    standing = select(Delegation.id).where(
+        Delegation.holder_person_id == holder_id,
+        Delegation.delegate_person_id == actor.person_id,
+        Delegation.revoked_at.is_(None),
+        Delegation.accepted_at <= since,
+    )
+    if await work.session.scalar(standing.limit(1)) is None:
+        return True
+    return await work.session.scalar(taken.limit(1)) is not None
 
 
 async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, Export]:

@@ -37,6 +37,7 @@ async def write_entries(
     outcomes: Sequence[ItemOutcome],
     subjects: Mapping[str, Subject],
     documents: Mapping[str, Document],
+    withdrawn: Mapping[int, Sequence[UUID]],
 ) -> None:
     """Write what was created and changed, one entry for all of one kind in one record.
 
@@ -47,15 +48,17 @@ async def write_entries(
         outcomes: one for each item.
         subjects: the patients of the body.
         documents: those of the body that landed, by source key.
+        withdrawn: the versions that went, by the place of their withdrawal in the body.
     """
-    changed = [
-        (item, outcome)
-        for item, outcome in zip(items, outcomes, strict=True)
+    changed: list[tuple[Item, ItemOutcome, UUID | None]] = [
+        (item, outcome, target)
+        for index, (item, outcome) in enumerate(zip(items, outcomes, strict=True))
         if outcome.outcome in (Outcome.CREATED, Outcome.UPDATED)
+        for target in (withdrawn.get(index) or (outcome.target_id,))
     ]
-    hidden = await _hidden(work, (outcome.target_id for _, outcome in changed), documents.values())
+    hidden = await _hidden(work, (target for _, _, target in changed), documents.values())
     grouped: dict[_Key, list[UUID]] = defaultdict(list)
-    for item, outcome in changed:
+    for item, outcome, target in changed:
         what = _what(item, outcome.outcome)
         if what is None or isinstance(item, Skipped):
             continue
@@ -64,11 +67,11 @@ async def write_entries(
             continue
         action, kind = what
         document = _document(item, documents)
-        about = document.id if document is not None else outcome.target_id
+        about = document.id if document is not None else target
         category = document.category.value if document and isinstance(item, DocumentItem) else None
         of_kind = grouped[record_id, action, kind, about in hidden, category]
-        if kind is not None and outcome.target_id is not None:
-            of_kind.append(outcome.target_id)
+        if kind is not None and target is not None:
+            of_kind.append(target)
     facts = [
         Fact(
             record_id,

@@ -92,6 +92,7 @@ class _Lander:
         self.outcomes: dict[int, ItemOutcome] = {}
         self.documents: dict[str, Document] = {}  # by source key, those that landed
         self.refused: set[str] = set()  # source keys of documents that did not
+        self.withdrawn: dict[int, list[UUID]] = {}  # versions, by the place of their withdrawal
 
     async def land(self, items: Sequence[Item]) -> list[ItemOutcome]:
         facts: list[tuple[int, EntryItem | ImmunizationItem]] = []
@@ -124,7 +125,9 @@ class _Lander:
         for index, nothing in later:
             await self._nothing(index, nothing)
         outcomes = [self.outcomes[index] for index in range(len(items))]
-        await write_entries(self.actor, self.work, items, outcomes, self.subjects, self.documents)
+        await write_entries(
+            self.actor, self.work, items, outcomes, self.subjects, self.documents, self.withdrawn
+        )
         return outcomes
 
     async def _refresh(self) -> None:
@@ -179,10 +182,11 @@ class _Lander:
         self._set(index, item, Outcome(landing.value), "Document", document.id)
 
     async def _withdrawal(self, index: int, item: WithdrawalItem, record_id: UUID) -> None:
-        target, landing = await withdraw(
+        gone, landing = await withdraw(
             self.work, record_id, self.actor.publisher_id, item.unique_id
         )
-        self._set(index, item, Outcome(landing.value), "Document", target)
+        self.withdrawn[index] = gone
+        self._set(index, item, Outcome(landing.value), "Document", gone[0] if gone else None)
 
     async def _nothing(self, index: int, item: NothingToDeclareItem) -> None:
         record_id = self.subjects[item.patient].record_id

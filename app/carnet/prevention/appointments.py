@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 from carnet.access.deciding import Granted
 from carnet.access.journal import JournalAction, ObjectKind
 from carnet.access.rules import Action
-from carnet.errors import Conflict, NotFound, QuotaExceeded, ValidationFailed
-from carnet.people.actor import Actor
+from carnet.errors import AccessDenied, Conflict, NotFound, QuotaExceeded, ValidationFailed
+from carnet.people.actor import Actor, Patient
 from carnet.prevention.queries import appointments_by_ids, calendars
 from carnet.prevention.tables import Appointment
 from carnet.records.actions import author_of, writable
@@ -172,7 +172,18 @@ async def _own(actor: Actor, work: Work, id_: UUID) -> tuple[Appointment, Grante
         raise NotFound()
     granted = await writable(actor, work, found.record_id, Action.WRITE_PROFILE)
     await work.session.refresh(found, with_for_update=True)
+    if not may_move(actor, granted, found):
+        raise AccessDenied("records.only-author-changes", "Only who set it, or the holder, does.")
     return found, granted
+
+
+def may_move(actor: Actor, granted: Granted, row: Appointment) -> bool:
+    """Tell whether the actor may change an appointment: one they set themselves; the holder, and
+    who acts for them, any in their calendar."""
+    return isinstance(actor, Patient) or author_of(actor, granted) == (
+        row.stated_by,
+        row.stated_by_id,
+    )
 
 
 async def change(
@@ -184,7 +195,8 @@ async def change(
         sequence: the one that the actor saw.
 
     Raises:
-        NotFound, AccessDenied, RecordClosed: as `carnet.records.actions.writable`.
+        NotFound, RecordClosed: as `carnet.records.actions.writable`.
+        AccessDenied: the same, or a professional did not set it.
         Conflict: it was changed or cancelled meanwhile.
         ValidationFailed: a field is wrong, or the calendar has no such item.
     """
@@ -205,7 +217,7 @@ async def cancel(actor: Actor, work: Work, appointment_id: UUID) -> UUID:
     """Cancel an appointment; it stays, said to be cancelled. Cancelled again, nothing changes.
 
     Raises:
-        NotFound, AccessDenied, RecordClosed: as `carnet.records.actions.writable`.
+        NotFound, AccessDenied, RecordClosed: as `change`.
     """
     row, granted = await _own(actor, work, appointment_id)
     if row.cancelled_at is None:

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 
 from carnet.access.deciding import require
 from carnet.access.journal import JournalAction, ObjectKind
+from carnet.access.locating import lock_record
 from carnet.access.rules import Action
 from carnet.calendar.items import Item
 from carnet.errors import AccessDenied, NotFound, QuotaExceeded
@@ -81,6 +82,7 @@ async def create(actor: Actor, work: Work, record_id: UUID, *, is_detailed: bool
         AccessDenied: only the holder, or who acts for them, has feeds.
         QuotaExceeded: they have enough.
     """
+    await lock_record(work, record_id)  # so that no count is passed by two at once
     granted = await require(actor, work, record_id, Action.READ_PROFILE)
     if not isinstance(actor, Patient):
         raise AccessDenied("access.holder-only")

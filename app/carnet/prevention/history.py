@@ -148,6 +148,23 @@ async def known_to_holders(work: Work, records: Collection[Record]) -> dict[UUID
     return found
 
 
+async def knows_all(actor: Actor, work: Work, records: Collection[Record]) -> set[UUID]:
+    """Return of which of these records, which they see, the actor sees all that `known_to_holders`
+    reckons with: of the others, what follows from it tells of what is hidden from them."""
+    told = {id_: _read_in(known) for id_, known in (await known_to_holders(work, records)).items()}
+    seen = {id_: _read_in(known) for id_, known in (await known_of(actor, work, records)).items()}
+    return {id_ for id_, facts in told.items() if facts <= seen[id_]}
+
+
+def _read_in(known: Known) -> set[tuple[UUID, str, str, str]]:
+    """Return what decides of doses and entries, as sources say it."""
+    doses = {
+        (dose.id, str(dose.given_on), str(dose.dose_rank), " ".join(sorted(dose.disease_codes)))
+        for dose in known.doses
+    }
+    return doses | {(entry.id, str(entry.version), "", "") for entry in known.entries}
+
+
 async def _people(work: Work, records: Collection[Record]) -> dict[UUID, Known]:
     persons = {record.person_id: record.id for record in records}
     found: dict[UUID, Known] = {}

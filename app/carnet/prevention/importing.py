@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from carnet.access.rules import Action
 from carnet.people.actor import Actor
-from carnet.prevention.appointments import check_room, journal, new_row
+from carnet.prevention.appointments import check_room, journal, may_move, new_row
 from carnet.prevention.tables import Appointment
 from carnet.records.actions import writable
 from carnet.store.database import Work
@@ -60,7 +60,8 @@ async def import_ics(
         touched.append(row.id)
     outcome.created = len(fresh)
     for uid, row in standing.items():
-        what = _renew(work, row, wanted[uid or ""])
+        is_theirs = may_move(actor, granted, row)
+        what = _renew(work, row, wanted[uid or ""]) if is_theirs else "unchanged"
         if what == "changed":
             outcome.changed += 1
         elif what == "cancelled":

@@ -18,7 +18,7 @@ from carnet.calendar.items import Calendar, Item, ItemStatus
 from carnet.calendar.rules import Kind, RuleBook
 from carnet.people.actor import Actor
 from carnet.prevention.books import in_force
-from carnet.prevention.history import Known, Source, assess, known_of
+from carnet.prevention.history import Known, Source, assess, known_of, knows_all
 from carnet.prevention.tables import (
     Appointment,
     Choice,
@@ -175,7 +175,8 @@ async def _stated(work: Work, record_ids: Collection[UUID]) -> dict[UUID, _State
 async def changes_of(
     actor: Actor, work: Work, record_ids: Collection[UUID]
 ) -> dict[UUID, list[PreventionChange]]:
-    """Return what the newest version of the schedule changed in each record."""
+    """Return what the newest version of the schedule changed in each record, where the actor sees
+    all that it was reckoned from."""
     digest, _ = await in_force(work)
     found: dict[UUID, list[PreventionChange]] = defaultdict(list)
     for row in await work.session.scalars(
@@ -188,7 +189,9 @@ async def changes_of(
         .order_by(PreventionChange.item_key)
     ):
         found[row.record_id].append(row)
-    return dict(found)
+    records = list(await work.session.scalars(select(Record).where(Record.id.in_(found))))
+    whole = await knows_all(actor, work, records)
+    return {id_: rows for id_, rows in found.items() if id_ in whole}
 
 
 async def appointments_by_ids(

@@ -57,6 +57,12 @@ async def _check_room(work: Work, table: type[Statement], record_id: UUID) -> No
         raise QuotaExceeded("The calendar has no room for more statements of this kind.")
 
 
+def _stated(actor: Actor, work: Work, granted: Granted) -> dict[str, object]:
+    """Return the columns that say who states something, and when."""
+    stated_by, stated_by_id = author_of(actor, granted)
+    return {"stated_by": stated_by, "stated_by_id": stated_by_id, "stated_at": work.now}
+
+
 def _check_past(on: PartialDate | date | None, work: Work, name: str) -> None:
     if on is not None and str(on)[:10] > work.now.date().isoformat()[: len(str(on))]:
         raise ValidationFailed("This date is in the future.", path=(name,))
@@ -86,15 +92,12 @@ async def record_act(
         raise ValidationFailed("A dose of a vaccine is reported in the profile.", path=("act",))
     _check_past(done_on, work, "doneOn")
     await _check_room(work, PreventionAct, record_id)
-    stated_by, stated_by_id = author_of(actor, granted)
     row = {
         "id": work.new_id(),
         "record_id": record_id,
         "act": act,
         "done_on": done_on,
-        "stated_by": stated_by,
-        "stated_by_id": stated_by_id,
-        "stated_at": work.now,
+        **_stated(actor, work, granted),
     }
     statement = insert(PreventionAct).values(row).on_conflict_do_nothing()
     made: UUID | None = await work.session.scalar(statement.returning(PreventionAct.id))
@@ -164,13 +167,7 @@ async def decide(
     if choice is None:
         await work.session.execute(delete(PreventionChoice).where(*mine))
     else:
-        stated_by, stated_by_id = author_of(actor, granted)
-        values = {
-            "choice": choice,
-            "stated_by": stated_by,
-            "stated_by_id": stated_by_id,
-            "stated_at": work.now,
-        }
+        values = {"choice": choice, **_stated(actor, work, granted)}
         statement = insert(PreventionChoice).values(
             record_id=record_id, item_key=item_key, **values
         )
@@ -194,6 +191,8 @@ async def state_fact(
 ) -> UUID:
     """State that a fact of the schedule holds, from a day on or always; again, with a new end.
 
+    Whoever gave it that end is then who states it.
+
     Raises:
         ValidationFailed: the schedule has no such fact, it is derived, or the days are not in
             order.
@@ -208,23 +207,20 @@ async def state_fact(
     _check_past(since, work, "since")
     if since is not None and until is not None and until < since:
         raise ValidationFailed("The end is before the beginning.", path=("until",))
+    said = PreventionFact.record_id == record_id, PreventionFact.code == code
+    standing = await work.session.scalar(
+        select(PreventionFact).where(*said, PreventionFact.since.is_not_distinct_from(since))
+    )
+    if standing is not None and standing.until == until:
+        return standing.id
     await _check_room(work, PreventionFact, record_id)
-    stated_by, stated_by_id = author_of(actor, granted)
-    row = {
-        "id": work.new_id(),
-        "record_id": record_id,
-        "code": code,
-        "since": since,
-        "until": until,
-        "stated_by": stated_by,
-        "stated_by_id": stated_by_id,
-        "stated_at": work.now,
-    }
-    statement = insert(PreventionFact).values(row)
+    row = {"id": work.new_id(), "record_id": record_id, "code": code, "since": since}
+    values = {"until": until, **_stated(actor, work, granted)}
     made: UUID | None = await work.session.scalar(
-        statement.on_conflict_do_update(
-            constraint="uq_prevention_facts_once", set_={"until": until}
-        ).returning(PreventionFact.id)
+        insert(PreventionFact)
+        .values(row | values)
+        .on_conflict_do_update(constraint="uq_prevention_facts_once", set_=values)
+        .returning(PreventionFact.id)
     )
     if made is None:
         raise NotFound()
@@ -253,6 +249,8 @@ async def state_pregnancy(
 ) -> UUID:
     """State a pregnancy by the day it began, or how the one that began that day ended.
 
+    Whoever said how it ended is then who states it.
+
     Raises:
         ValidationFailed: a day is in the future, or they are not in order.
         NotFound, AccessDenied, RecordClosed: as `carnet.records.actions.writable`.
@@ -265,17 +263,18 @@ async def state_pregnancy(
         raise ValidationFailed("A delivery needs its day.", path=("endedOn",))
     if ended_on is not None and not 0 <= (ended_on - began_on).days <= LONGEST_PREGNANCY:
         raise ValidationFailed("A pregnancy does not end then.", path=("endedOn",))
+    standing = await work.session.scalar(
+        select(PregnancyEpisode).where(
+            PregnancyEpisode.record_id == record_id, PregnancyEpisode.began_on == began_on
+        )
+    )
+    said = ended_on, is_delivered
+    if standing is not None and (standing.ended_on, standing.is_delivered) == said:
+        return standing.id
     await _check_room(work, PregnancyEpisode, record_id)
-    stated_by, stated_by_id = author_of(actor, granted)
-    ends = {"ended_on": ended_on, "is_delivered": is_delivered}
+    ends = {"ended_on": ended_on, "is_delivered": is_delivered, **_stated(actor, work, granted)}
     statement = insert(PregnancyEpisode).values(
-        id=work.new_id(),
-        record_id=record_id,
-        began_on=began_on,
-        stated_by=stated_by,
-        stated_by_id=stated_by_id,
-        stated_at=work.now,
-        **ends,
+        id=work.new_id(), record_id=record_id, began_on=began_on, **ends
     )
     made: UUID | None = await work.session.scalar(
         statement.on_conflict_do_update(

@@ -1,0 +1,184 @@
+"""What a holder masked, or hid from who acts for them, stays so in every version of it."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import pytest
+import world
+from sqlalchemy import select
+
+from carnet.documents.actions import deposit, hide_from_representatives, replace, set_masked
+from carnet.documents.deposits import Deposit, Landing, land
+from carnet.documents.queries import by_ids
+from carnet.documents.tables import Document, DocumentCategory
+from carnet.documents.versions import DocumentDraft
+from carnet.people.actor import Patient, Professional, Publisher, actor_key
+from carnet.store.blobs import BlobStore
+from carnet.store.database import Database
+
+DRAFT = DocumentDraft("Plan", DocumentCategory.OTHER)
+
+
+@pytest.fixture
+async def holder(database: Database) -> Patient:
+    return await world.holder(database)
+
+
+@pytest.fixture
+async def record_id(database: Database, holder: Patient) -> UUID:
+    return await world.record_of(database, holder)
+
+
+@pytest.fixture
+async def caregiver(database: Database, holder: Patient) -> Patient:
+    found = await world.holder(database)
+    await world.delegation(database, holder, found)
+    return found
+
+
+@pytest.fixture
+async def doctor(database: Database, holder: Patient) -> Professional:
+    found = await world.professional(database)
+    await world.care_team(database, holder, found)
+    return found
+
+
+@pytest.fixture
+async def publisher(database: Database) -> Publisher:
+    return await world.publisher(database)
+
+
+async def put(database: Database, sent: Deposit) -> tuple[UUID, Landing]:
+    async with database.write() as work:
+        document, landing = await land(work, sent, [])
+        return document.id, landing
+
+
+def of(publisher: Publisher, record_id: UUID, id_: str, **more: Any) -> Deposit:
+    return Deposit(
+        record_id=record_id,
+        publisher_id=publisher.publisher_id,
+        unique_id=id_,
+        content_key=sha256(id_.encode()).digest(),
+        title=more.pop("title", "Bilan"),
+        category=DocumentCategory.OTHER,
+        **more,
+    )
+
+
+async def hide(database: Database, holder: Patient, document_id: UUID) -> None:
+    async with database.write() as work:
+        await hide_from_representatives(holder, work, document_id, True)
+
+
+async def mask(database: Database, holder: Patient, document_id: UUID) -> None:
+    async with database.write() as work:
+        await set_masked(holder, work, document_id, True)
+
+
+async def seen_by(database: Database, actor: Patient | Professional) -> set[str]:
+    async with database.read() as work:
+        ids = set(await work.session.scalars(select(Document.id)))
+        return {row.unique_id for row in (await by_ids(actor, work, ids)).values()}
+
+
+async def upload(database: Database, blobs: BlobStore, actor: Patient | Professional) -> UUID:
+    async def chunks() -> Any:
+        yield b"%PDF-1.4 a"
+
+    stored = await blobs.receive(
+        database, actor_key(actor), chunks(), media_type="application/pdf", limit_bytes=100
+    )
+    return stored.id
+
+
+@pytest.mark.parametrize("who", ["holder", "doctor"])
+async def test_a_replacement_is_hidden_from_whom_the_document_was_hidden(
+    database: Database,
+    blobs: BlobStore,
+    holder: Patient,
+    doctor: Professional,
+    caregiver: Patient,
+    record_id: UUID,
+    who: str,
+) -> None:
+    actor = holder if who == "holder" else doctor
+    blob_ids = [await upload(database, blobs, actor) for _ in range(2)]
+    async with database.write() as work:
+        first = (await deposit(actor, work, blobs, record_id, blob_ids[0], DRAFT)).id
+    assert len(await seen_by(database, caregiver)) == 1
+    await hide(database, holder, first)
+    async with database.write() as work:
+        await replace(actor, work, blobs, first, blob_ids[1], DRAFT)
+    assert await seen_by(database, caregiver) == set()
+    assert len(await seen_by(database, holder)) == 2
+
+
+async def test_a_deposit_sent_again_shows_nothing_that_was_hidden(
+    database: Database, holder: Patient, caregiver: Patient, publisher: Publisher, record_id: UUID
+) -> None:
+    document_id, _ = await put(database, of(publisher, record_id, "1"))
+    await hide(database, holder, document_id)
+    _, landing = await put(database, of(publisher, record_id, "1"))
+    assert landing is Landing.DUPLICATE
+    _, landing = await put(database, of(publisher, record_id, "1", title="Autre"))
+    assert landing is Landing.UPDATED
+    assert await seen_by(database, caregiver) == set()
+
+
+async def test_a_publisher_hides_what_was_shown(
+    database: Database, caregiver: Patient, publisher: Publisher, record_id: UUID
+) -> None:
+    await put(database, of(publisher, record_id, "1"))
+    assert await seen_by(database, caregiver) == {"1"}
+    hidden = of(publisher, record_id, "1", is_hidden_from_representatives=True)
+    assert (await put(database, hidden))[1] is Landing.UPDATED
+    assert await seen_by(database, caregiver) == set()
+
+
+async def test_a_publishers_replacement_is_hidden_with_what_it_replaces(
+    database: Database, holder: Patient, caregiver: Patient, publisher: Publisher, record_id: UUID
+) -> None:
+    document_id, _ = await put(database, of(publisher, record_id, "1"))
+    await hide(database, holder, document_id)
+    await put(database, of(publisher, record_id, "2", replaces_unique_id="1"))
+    assert await seen_by(database, caregiver) == set()
+    assert await seen_by(database, holder) == {"1", "2"}
+
+
+async def test_an_original_that_comes_late_is_as_hidden_as_its_replacement(
+    database: Database,
+    holder: Patient,
+    doctor: Professional,
+    caregiver: Patient,
+    publisher: Publisher,
+    record_id: UUID,
+) -> None:
+    document_id, _ = await put(database, of(publisher, record_id, "2", replaces_unique_id="1"))
+    await hide(database, holder, document_id)
+    await mask(database, holder, document_id)
+    await put(database, of(publisher, record_id, "1"))
+    assert await seen_by(database, caregiver) == set()
+    assert await seen_by(database, doctor) == set()
+    assert await seen_by(database, holder) == {"1", "2"}
+
+
+async def test_lineages_that_are_joined_are_as_hidden_as_either(
+    database: Database,
+    holder: Patient,
+    doctor: Professional,
+    caregiver: Patient,
+    publisher: Publisher,
+    record_id: UUID,
+) -> None:
+    oldest, _ = await put(database, of(publisher, record_id, "1"))
+    newest, _ = await put(database, of(publisher, record_id, "3", replaces_unique_id="2"))
+    await mask(database, holder, oldest)
+    await hide(database, holder, newest)
+    await put(database, of(publisher, record_id, "2", replaces_unique_id="1"))
+    assert await seen_by(database, doctor) == set()
+    assert await seen_by(database, caregiver) == set()
+    assert await seen_by(database, holder) == {"1", "2", "3"}
