@@ -257,7 +257,12 @@ async def serving(
         assert hasattr(live.sockets, name)
         setattr(live.sockets, name, value)
     config = uvicorn.Config(
-        app, port=port, log_config=None, ws=live.socket_protocol, timeout_graceful_shutdown=3
+        app,
+        port=port,
+        log_config=None,
+        http=live.http_protocol,
+        ws=live.socket_protocol,
+        timeout_graceful_shutdown=3,
     )
     server = uvicorn.Server(config)
     loop, faults = asyncio.get_running_loop(), list[dict[str, Any]]()

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 import logging
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from time import perf_counter
 
 import orjson
@@ -130,6 +137,18 @@ def trusted_networks(proxies: tuple[str, ...]) -> list[IPv4Network | IPv6Network
         ) from None
 
 
+def plain_address(text: str) -> IPv4Address | IPv6Address:
+    """Return an address; one of IPv4 is that also where a socket of IPv6 took the connection.
+
+    Raises:
+        ValueError: it is none.
+    """
+    parsed = ip_address(text)
+    if isinstance(parsed, IPv6Address):
+        return parsed.ipv4_mapped or parsed
+    return parsed
+
+
 def client_address(scope: Scope, trusted: list[IPv4Network | IPv6Network]) -> str:
     """Return the address of the client, as the nearest proxy that is not trusted tells it.
 
@@ -140,7 +159,7 @@ def client_address(scope: Scope, trusted: list[IPv4Network | IPv6Network]) -> st
     hops = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).rsplit(",", FORWARDERS_LIMIT)
     while True:
         try:
-            parsed = ip_address(address)
+            parsed = plain_address(address)
         except ValueError:
             return "127.0.0.1"
         if not hops or not any(parsed in network for network in trusted):

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from ipaddress import IPv6Address, ip_address
 from typing import TypeVar
 from uuid import UUID
 
 from carnet.errors import RateLimited
-from carnet.http.guards import trusted_networks
+from carnet.http.guards import plain_address, trusted_networks
 from carnet.people.actor import Actor, Operator, Patient, Professional
 from carnet.people.attempts import counted_address
 from carnet.settings import Settings
@@ -122,9 +121,7 @@ class Peers:
         """Return what a peer is counted under; None for a proxy, and on a Unix socket."""
         if not isinstance(peer, tuple):
             return None
-        parsed = ip_address(peer[0])
-        if isinstance(parsed, IPv6Address):
-            parsed = parsed.ipv4_mapped or parsed
+        parsed = plain_address(peer[0])
         if any(parsed in network for network in self._trusted):
             return None
         return counted_address(str(parsed))
