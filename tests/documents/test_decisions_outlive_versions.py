@@ -15,6 +15,7 @@ from carnet.documents.deposits import Deposit, Landing, land
 from carnet.documents.queries import by_ids
 from carnet.documents.tables import Document, DocumentCategory
 from carnet.documents.versions import DocumentDraft
+from carnet.errors import AccessDenied
 from carnet.people.actor import Patient, Professional, Publisher, actor_key
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
@@ -182,3 +183,32 @@ async def test_lineages_that_are_joined_are_as_hidden_as_either(
     assert await seen_by(database, doctor) == set()
     assert await seen_by(database, caregiver) == set()
     assert await seen_by(database, holder) == {"1", "2", "3"}
+
+
+async def test_what_the_holder_hid_only_the_holder_shows(
+    database: Database,
+    blobs: BlobStore,
+    holder: Patient,
+    doctor: Professional,
+    caregiver: Patient,
+    record_id: UUID,
+) -> None:
+    blob_ids = [await upload(database, blobs, doctor) for _ in range(2)]
+    async with database.write() as work:
+        first = (await deposit(doctor, work, blobs, record_id, blob_ids[0], DRAFT)).id
+        await hide_from_representatives(doctor, work, first, True)
+    async with database.write() as work:
+        await hide_from_representatives(doctor, work, first, False)
+    assert len(await seen_by(database, caregiver)) == 1
+    await hide(database, holder, first)
+    async with database.write() as work:
+        second = (await replace(doctor, work, blobs, first, blob_ids[1], DRAFT)).id
+    for document_id in (first, second):
+        with pytest.raises(AccessDenied) as refused:
+            async with database.write() as work:
+                await hide_from_representatives(doctor, work, document_id, False)
+        assert refused.value.rule == "access.holder-only"
+    assert await seen_by(database, caregiver) == set()
+    async with database.write() as work:
+        await hide_from_representatives(holder, work, second, False)
+    assert len(await seen_by(database, caregiver)) == 2

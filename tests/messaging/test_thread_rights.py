@@ -124,6 +124,35 @@ async def test_delegates_see_what_a_thread_allows_them(
         assert await made.numbers(delegate) is None
 
 
+async def test_a_chain_keeps_nobody_in_who_acts_for_the_patient_no_more(
+    database: Database, blobs: BlobStore, doctor: Correspondent, patient: Correspondent
+) -> None:
+    """Such as parents of one who is of age now, who made their child's account."""
+    parent = await a_patient(database, blobs)
+    given = await world.delegation(database, patient_of(patient), patient_of(parent), MESSAGES)
+    keys = patient.me.newest
+    assert keys is not None
+    entry = identity.delegate(
+        patient.me.account, patient.me.root, keys, parent.me.account, Scope.BOTH,
+        now(), now() + 3_600_000, now(), patient.me.entropy,
+    )  # fmt: skip
+    patient.me.extend(entry)
+    await append_chain(patient)
+    made = await talk(doctor, patient)
+    await made.say(doctor)
+    assert await made.numbers(parent) == [1]
+    await revoke(database, given)
+    assert await made.numbers(parent) is None
+    draft = Draft(
+        made.thread.id, 1, parent.me.id, 1, MessageId.zero(), made.thread.head, (),
+        (0, Digest.zero()), now(), Text("still here"),
+    )  # fmt: skip
+    secret = made.views[doctor].secrets[1]
+    envelope, _ = seal(draft, secret, parent.me.devices[0], parent.me.entropy)
+    assert (await parent.send(envelope, 1))["code"] == "NOT_FOUND"
+    assert await made.numbers(patient) == [1]
+
+
 async def test_a_delegate_for_something_else_sees_nothing(
     database: Database, blobs: BlobStore, doctor: Correspondent, patient: Correspondent
 ) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import delete, select, update
 
 from carnet.access.deciding import Deciding, Granted, require
 from carnet.access.journal import JournalAction, ObjectKind
+from carnet.access.journal_tables import JournalEntry
 from carnet.access.queries import document_facts
 from carnet.access.rules import Action
 from carnet.access.volume import reached
@@ -23,7 +24,7 @@ from carnet.documents.versions import (
     write_entry,
 )
 from carnet.errors import AccessDenied, Conflict, NotFound
-from carnet.people.actor import Actor, Professional
+from carnet.people.actor import Actor, Patient, Professional
 from carnet.records.actions import lock_for
 from carnet.records.queries import visible_to as record_visible_to
 from carnet.records.tables import ImmunizationSource, ProfileEntry, Record
@@ -166,12 +167,15 @@ async def hide_from_representatives(
     """Hide a document from who acts for the holder, or show it to them again: a minor's secret.
 
     Raises:
-        AccessDenied: the actor is neither the holder nor the professional who deposited it.
+        AccessDenied: the actor is neither the holder nor the professional who deposited it; or is
+            that professional, and the holder hid it.
     """
     action = Action.CHANGE_DOCUMENT if isinstance(actor, Professional) else Action.MASK_DOCUMENT
     document, granted = await seen_document(actor, work, document_id, action)
     if granted.is_for_another:
         raise AccessDenied("access.holder-only", "Only the holder, or a professional, does this.")
+    if isinstance(actor, Professional) and not hidden and await _hid_by_holder(work, document):
+        raise AccessDenied("access.holder-only", "The holder hid it, and shows it again.")
     changed = (
         update(Document)
         .where(
@@ -191,6 +195,22 @@ async def hide_from_representatives(
         done = JournalAction.HIDE_DOCUMENT if hidden else JournalAction.RELEASE_DOCUMENT
         await write_entry(granted, done, document, work, ids)
     return document
+
+
+async def _hid_by_holder(work: Work, document: Document) -> bool:
+    """Tell whether it was the holder who hid a document last, in any version."""
+    versions = select(Document.id).where(Document.lineage_id == document.lineage_id)
+    hid = (
+        select(JournalEntry.actor_kind)
+        .where(
+            JournalEntry.record_id == document.record_id,
+            JournalEntry.action == JournalAction.HIDE_DOCUMENT.value,
+            JournalEntry.object_ids.overlap(list(await work.session.scalars(versions))),
+        )
+        .order_by(JournalEntry.at.desc(), JournalEntry.number.desc())
+        .limit(1)
+    )
+    return await work.session.scalar(hid) == Patient.kind
 
 
 async def remove(actor: Actor, work: Work, document_id: UUID) -> UUID:

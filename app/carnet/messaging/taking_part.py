@@ -4,7 +4,8 @@ A person takes part through their own account: as the thread's patient, or as so
 the patient, for as long as they do. Through the patient's account, whoever acts for them in
 messages does, where the thread's policy allows delegates. A professional takes part through their
 own account and those of the organization they work at, unless the patient shut them out. And whom
-an account's own chain delegates to takes part through it, where the policy allows that.
+an account's own chain delegates to takes part through it, where the policy allows that; through a
+person's account only while they act for that person in messages, whatever its chain says.
 """
 
 from __future__ import annotations
@@ -87,7 +88,12 @@ def takes_part(
                 account.person_id == thread.person_id,
                 delegated(own, now, account.person_id, DelegationScope.MESSAGES),
             )
-            named = mandated(_OWN.person_id == own, now, thread, account)
+            # A person's chain names whom that person let act for them, for as long as they do.
+            acts = or_(
+                account.person_id.is_(None),
+                delegated(own, now, account.person_id, DelegationScope.MESSAGES),
+            )
+            named = and_(mandated(_OWN.person_id == own, now, thread, account), acts)
             theirs = or_(and_(account.person_id == own, speaks), through_patient, named)
         case Professional(professional_id=own):
             named = mandated(_OWN.professional_id == own, now, thread, account)
