@@ -9,7 +9,7 @@ from typing import Any
 
 from carnet_client import operations
 from carnet_client.connection import Connection
-from carnet_client.errors import NotFound, ServerFault
+from carnet_client.errors import NotFound, NotSignedIn, ServerFault
 from carnet_client.following import Lost, Told, follow
 from carnet_client.operations import Operation
 from carnet_crypto.contacts import LoggedEntry
@@ -114,9 +114,15 @@ class Relay:
         self.connection = connection
 
     async def viewer(self) -> Viewer:
-        """Return who we are."""
+        """Return who we are.
+
+        Raises:
+            NotSignedIn: nobody has signed in with this connection.
+        """
         shape = (await self.connection.query(operations.VIEWER))["viewer"]
-        if not shape or "messagingAccounts" not in shape:
+        if shape is None:
+            raise NotSignedIn
+        if "messagingAccounts" not in shape:
             raise ServerFault("Only patients and professionals have messages.")
         accounts = tuple(_info(each) for each in shape["messagingAccounts"])
         if shape["__typename"] == "Patient":

@@ -16,7 +16,14 @@ from carnet.clock import MovableClock
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet_client.accounts import Owner
-from carnet_client.errors import ClientError, NotFound, NotReadable, Unreachable, Unsafe, UserMistake
+from carnet_client.errors import (
+    ClientError,
+    NotFound,
+    NotReadable,
+    Unreachable,
+    Unsafe,
+    UserMistake,
+)
 from carnet_client.events import Connected, GhostDevice, ThreadChanged
 from carnet_crypto.chain import RevocationReason
 from carnet_crypto.secret.content import Verdict

@@ -466,4 +466,6 @@ def _check_history(wraps: Sequence[GivenWrap], before: ThreadLog, after: ThreadL
 
 
 def _refusal(error: ProtocolError) -> ValidationFailed:
+    if isinstance(error, Refused) and error.reason is Reason.NOT_AUTHORIZED:
+        return ValidationFailed("In this conversation that is not yours to do.", path=("entry",))
     return ValidationFailed(f"It does not hold: {error}.", path=("entry",))
