@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import click
 
-from carnet_client.errors import ClientError, NotSignedIn, Unsafe
+from carnet_client.errors import ClientError, NotAllowedToOpen, NotSignedIn, Unsafe
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -63,6 +63,11 @@ def explain(error: Exception) -> str:
     """Return what went wrong, for people."""
     if isinstance(error, NotSignedIn):
         return f"{error} Use: carnet-client login"
+    if isinstance(error, NotAllowedToOpen):
+        return (
+            "You may not begin this conversation: professionals begin one with their patients and"
+            " colleagues, patients with whoever wrote to them before."
+        )
     if isinstance(error, ClientError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
