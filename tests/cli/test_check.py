@@ -286,7 +286,7 @@ def test_production_does_not_start_unsafely(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[0].startswith("TLS_UNSTATED: ")
     assert done.stderr.splitlines()[1] == (
-        "carnet: Not safe for production: 1 findings, see docs/operations.md."
+        "carnet: Not safe for production: 1 finding, see docs/operations.md."
     )
 
 

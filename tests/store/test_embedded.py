@@ -262,7 +262,7 @@ def test_a_killed_server_frees_its_data_folder(data_dir: Path) -> None:
     code = "import time\nwith hold(folder):\n    print('held', flush=True)\n    time.sleep(60)"
     with process(code, data_dir) as other:
         assert line(other) == "held"
-        with pytest.raises(UserMistake, match=rf"process {other.pid}\.$"), hold(data_dir):
+        with pytest.raises(UserMistake, match=rf"process {other.pid}:"), hold(data_dir):
             pytest.fail("held twice")
         other.kill()
         other.wait()
