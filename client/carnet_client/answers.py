@@ -110,13 +110,13 @@ def account_info(
     return AccountInfo(_id(shape["accountId"]), shape["kind"], shown, shape["number"], register_id)
 
 
-def viewer(shape: Mapping[str, Any] | None) -> Viewer:
+def viewer(shape: Mapping[str, Any]) -> Viewer:
     """Return who we are.
 
     Raises:
         ServerFault: somebody who has no messages.
     """
-    if not shape or "messagingAccounts" not in shape:
+    if "messagingAccounts" not in shape:
         raise ServerFault("Only patients and professionals have messages.")
     accounts = tuple(account_info(each) for each in shape["messagingAccounts"])
     if shape["__typename"] == "Patient":

@@ -71,7 +71,7 @@ class Connection:
         transport: httpx.AsyncBaseTransport | None = None,
         first_pause: float = FIRST_PAUSE,
     ) -> None:
-        self.url = _checked(server)
+        self.url = checked_address(server)
         self.token = token
         self._first_pause = first_pause
         self._http = httpx.AsyncClient(
@@ -166,7 +166,7 @@ class Connection:
         try:
             answer = await self._http.post("/graphql", json=body, headers=self._authorization())
         except httpx.TransportError as error:
-            raise _unreachable(error) from None
+            raise self._unreachable(error) from None
         if answer.status_code in BUSY:
             raise _Busy(_retry_after(answer))
         if answer.status_code == 401:
@@ -203,7 +203,7 @@ class Connection:
         try:
             answer = await self._http.post("/blobs", content=pieces, headers=headers)
         except httpx.TransportError as error:
-            raise _unreachable(error) from None
+            raise self._unreachable(error) from None
         if not answer.is_success:
             raise _refusal(answer)
         try:
@@ -234,7 +234,11 @@ class Connection:
                     raise _refusal(answer)
                 yield answer.aiter_raw()
         except httpx.TransportError as error:
-            raise _unreachable(error) from None
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: httpx.TransportError) -> Unreachable:
+        where = f"{self.url.scheme}://{self.url.netloc.decode()}"
+        return Unreachable(f"{where} does not answer ({type(error).__name__}).")
 
     # --- following
 
@@ -251,13 +255,18 @@ class _Busy(ClientError):
         self.retry_after = retry_after
 
 
-def _checked(server: str) -> httpx.URL:
+def checked_address(server: str) -> httpx.URL:
+    """Return a server's address.
+
+    Raises:
+        UserMistake: it is no HTTP URL.
+    """
     try:
         url = httpx.URL(server)
     except httpx.InvalidURL:
         url = httpx.URL()
     if url.scheme not in {"http", "https"} or not url.host or not 0 < (url.port or 80) < 2**16:
-        raise UserMistake("The server's address is not an http:// or https:// URL.")
+        raise UserMistake("A server's address begins with https:// or http://.")
     return url
 
 
@@ -328,10 +337,6 @@ def _refusal(answer: httpx.Response) -> ClientError:
         return ServerFault(f"The server answered {answer.status_code}.")
     kind = {"NOT_FOUND": "NotFound", "QUOTA_EXCEEDED": "QuotaExceeded"}.get(code, "")
     return REFUSALS.get(kind, ServerRefusal)(code, message)
-
-
-def _unreachable(error: httpx.TransportError) -> Unreachable:
-    return Unreachable(f"The server does not answer ({type(error).__name__}).")
 
 
 def _retry_after(answer: httpx.Response) -> float:

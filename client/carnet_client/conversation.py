@@ -104,6 +104,10 @@ class Conversation:
     async def edit(self, message: Message, text: str) -> int:
         """Replace the words of a message of ours; everybody sees that they were."""
         self._check_own(message)
+        if message.is_retracted:
+            raise UserMistake("It was taken back: send a new message.")
+        if not text.strip() and not message.files:
+            raise UserMistake("A message without words: take it back instead.")
         return await self._send(Edit(message.id, text))
 
     async def retract(

@@ -188,7 +188,7 @@ class PublisherClient:
                 async with aclosing(pieces_of(path, CHUNK_BYTES)) as body:
                     answer = await self._http.post("/intake", content=body, headers=headers)
             except httpx.TransportError as error:
-                last = Unreachable(f"The server does not answer ({type(error).__name__}).")
+                last = self._unreachable(error)
             else:
                 if answer.is_success:
                     return _receipt(answer)
@@ -199,6 +199,10 @@ class PublisherClient:
             if attempt + 1 < ATTEMPTS:
                 await asyncio.sleep(min(pause, LONGEST_PAUSE))
         raise last
+
+    def _unreachable(self, error: httpx.TransportError) -> Unreachable:
+        where = f"{self._http.base_url.scheme}://{self._http.base_url.netloc.decode()}"
+        return Unreachable(f"{where} does not answer ({type(error).__name__}).")
 
 
 def _checked(server: str) -> httpx.URL:

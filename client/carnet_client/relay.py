@@ -9,7 +9,7 @@ from typing import Any
 from carnet_client import answers, operations
 from carnet_client.answers import AccountInfo, Chain, ThreadInfo, ThreadPage, Viewer
 from carnet_client.connection import Connection
-from carnet_client.errors import NotFound
+from carnet_client.errors import NotFound, NotSignedIn
 from carnet_client.following import Lost, Told, follow
 from carnet_client.operations import Operation
 from carnet_crypto.encoding import to_base64url
@@ -26,8 +26,15 @@ class Relay:
         self.connection = connection
 
     async def viewer(self) -> Viewer:
-        """Return who we are."""
-        return answers.viewer((await self.connection.query(operations.VIEWER))["viewer"])
+        """Return who we are.
+
+        Raises:
+            NotSignedIn: nobody has signed in with this connection.
+        """
+        shape = (await self.connection.query(operations.VIEWER))["viewer"]
+        if shape is None:
+            raise NotSignedIn
+        return answers.viewer(shape)
 
     async def people(self) -> list[AccountInfo]:
         """Return whom the viewer may want to write to: patients, the care team, children."""

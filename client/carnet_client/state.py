@@ -102,6 +102,11 @@ class ClientState:
     names: dict[AccountId, str] = field(default_factory=dict)  # as their holders are called
     threads: dict[ThreadId, ThreadMemory] = field(default_factory=dict)
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether nobody has signed in with it yet, so that nothing in it is of the server's."""
+        return self == ClientState(self.server)
+
     def encode(self) -> bytes:
         """Return the bytes to keep."""
         shape = {

@@ -101,9 +101,30 @@ def test_every_setting_that_is_unsafe_is_found(safe: Settings, cluster: Embedded
     ):
         assert dangers(replace(safe, **changes)) == [danger], changes
     assert dangers(safe, CARNET_DEBUG="1") == [Danger.DEBUG_ON]
-    assert dangers(replace(safe, password_sign_in=False, oidc_file=Path("oidc.toml"))) == []
+    by_provider = replace(safe, password_sign_in=False, oidc_file=Path("oidc.toml"))
+    assert list(of_settings(by_provider)) == []
     named = {"allowed_hosts": (), "public_url": "https://carnet.example/"}
     assert dangers(replace(safe, **named)) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("oidc_file", Path("nowhere.toml"), "nowhere.toml cannot be read"),
+        ("trust_list_file", Path("nowhere.json"), "nowhere.json"),
+        ("trusted_documents", (Path("nowhere.json"),), "nowhere.json"),
+        ("trusted_documents_only", True, "CARNET_TRUSTED_DOCUMENTS"),
+        ("blob_url", "ftp://blobs", "CARNET_BLOB_URL"),
+        ("smtp_url", "smtps://mail.example", "CARNET_PUBLIC_URL"),
+        ("vapid_key_file", Path("nowhere"), "nowhere"),
+    ],
+)
+def test_what_the_server_would_not_start_with_is_found(
+    safe: Settings, setting: str, value: object, says: str
+) -> None:
+    (found,) = asyncio.run(find_dangers(replace(safe, **{setting: value}), {}))
+    assert found.danger is Danger.SETTING_UNUSABLE and says in found.message
+    assert not safe.data_dir.exists()  # it looks, and makes nothing
 
 
 def test_the_settings_of_the_guide_are_safe() -> None:
@@ -265,7 +286,7 @@ def test_production_does_not_start_unsafely(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[0].startswith("TLS_UNSTATED: ")
     assert done.stderr.splitlines()[1] == (
-        "carnet: Not safe for production: 1 findings, see docs/operations.md."
+        "carnet: Not safe for production: 1 finding, see docs/operations.md."
     )
 
 

@@ -26,6 +26,7 @@ def commands(
 
 
 ALL = list(commands())
+ALL_OF = {path[0]: command for path, command in ALL if len(path) == 1}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,12 @@ def test_the_help_of_all_lists_every_command_and_setting() -> None:
     for name in {*re.findall(r"CARNET_[A-Z_]*[A-Z]", source), "CARNET_DEBUG"}:
         assert name in shown
     assert "..." not in shown.replace("COMMAND [ARGS]...", ""), "a summary is cut short"
+
+
+@pytest.mark.parametrize("name", [n for n in COMMANDS if isinstance(ALL_OF[n], click.Group)])
+def test_no_summary_of_a_group_is_cut_short(name: str) -> None:
+    shown = ALL_OF[name].get_help(click.Context(ALL_OF[name], info_name=f"carnet {name}"))
+    assert "..." not in shown.replace("COMMAND [ARGS]...", "")
 
 
 def test_the_help_does_not_load_what_it_does_not_need() -> None:

@@ -99,6 +99,7 @@ def test_a_file_that_is_none_fails_when_it_is_named(loaded, number: str, tmp_pat
     assert done.code == 1
     assert done.out.splitlines()[0].startswith(f"{photo}: failed: ")
     assert done.out.splitlines()[1:] == [f"{good}: 1 created", "2 files: 1 created; 1 file failed"]
+    assert loaded("intake", str(photo)).out.splitlines()[1:] == ["1 file: 1 file failed"]
 
 
 def test_programs_read_json(loaded, number: str, tmp_path: Path) -> None:

@@ -98,7 +98,8 @@ def test_two_at_once_say_what_is_wrong(data_dir: Path, serve_command, command_en
         )
         assert (second.returncode, second.stdout) == (1, "")
         assert re.fullmatch(
-            r"carnet: Another Carnet already runs on this data folder \(.*\), process \d+\.\n",
+            r"carnet: Another Carnet already runs on this data folder \(.*\), process \d+: stop it,"
+            r" or set CARNET_DATA_DIR and CARNET_PORT to others\.\n",
             second.stderr,
         )
         third = subprocess.run(

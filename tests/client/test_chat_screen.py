@@ -94,3 +94,45 @@ async def test_safety_numbers_and_alarms_are_seen(meeting: Talk) -> None:
         await until(pilot, lambda: not app.query_one("#alarms").has_class("shown"))
         assert patient.alarms == ()
         assert mine.is_open
+
+
+async def test_the_line_to_write_in_has_the_keys_from_the_start(meeting: Talk) -> None:
+    doctor, patient = await meeting.both()
+    app = ChatApp(patient)
+    async with app.run_test(size=(110, 32)) as pilot:
+        await until(pilot, lambda: app.state_text.startswith("Connected"))
+        await pilot.press(*"Hello", "enter")
+        await until(pilot, lambda: any("Ctrl+N" in n.message for n in app._notifications))
+        assert app.query_one("#composer", Input).value == "Hello"  # nothing typed is lost
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: isinstance(app.screen, PickScreen))
+        await pilot.press("enter")
+        await until(
+            pilot, lambda: any("professionals begin one" in n.message for n in app._notifications)
+        )
+        (info,) = [info for info in await doctor.people() if info.id == patient.account]
+        theirs = await doctor.open_thread([info])
+        await theirs.send("Bonjour")
+        await until(
+            pilot,
+            lambda: any(
+                "(1)" in str(each.render()) for each in app.query("#threads Label").results(Static)
+            ),
+        )
+        app.query_one("#threads").focus()
+        await pilot.pause()
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "Bonjour" in shown(app))
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: isinstance(app.screen, AskScreen))
+        app.screen.query_one(Input).value = "/nowhere/scan.pdf"
+        await pilot.press("enter")
+        await until(
+            pilot,
+            lambda: any(
+                n.message == "No such file or directory (/nowhere/scan.pdf)."
+                for n in app._notifications
+            ),
+        )
+        await pilot.press("enter")
+        await until(pilot, lambda: "Hello" in shown(app))

@@ -115,6 +115,7 @@ async def test_unknown_paths_and_methods(serve: Serve) -> None:
     async with serve() as client:
         answer = await client.get("/nothing/here")
         assert (answer.status_code, code(answer)) == (404, "NOT_FOUND")
+        assert "GraphQL is at /graphql" in answer.json()["errors"][0]["message"]
         for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
             answer = await client.request(method, "/graphql")
             assert (answer.status_code, code(answer)) == (405, "METHOD_NOT_ALLOWED")
@@ -142,6 +143,7 @@ async def test_pages_of_other_origins_speak_only_if_allowed(serve: Serve) -> Non
     async with serve() as client:
         answer = await post(client, QUERY, origin="https://app.example")
         assert (answer.status_code, code(answer)) == (403, "ORIGIN_NOT_ALLOWED")
+        assert "see CARNET_ALLOWED_ORIGINS" in answer.json()["errors"][0]["message"]
         assert (await client.options("/graphql", headers=asked)).status_code == 403
         assert (await post(client, QUERY, origin=str(client.base_url))).status_code == 200
     async with serve(allowed_origins=("https://app.example",)) as client:
@@ -166,6 +168,8 @@ async def test_development_has_the_ide_and_introspection(serve: Serve) -> None:
             assert (await client.get(path)).status_code == 200
         answer = await post(client, {"query": "{ __schema { queryType { name } } }"})
         assert answer.json()["data"]["__schema"]["queryType"]["name"] == "Query"
+        start = await client.get("/")
+        assert (start.status_code, start.headers["location"]) == (307, "/graphql")
         missing = await client.get("/static/graphiql/../../../app.py")
         assert missing.status_code == 404
 
@@ -174,7 +178,8 @@ async def test_production_has_neither(serve: Serve) -> None:
     async with serve(mode=Mode.PRODUCTION) as client:
         page = await client.get("/graphql", headers={"accept": "text/html"})
         assert (page.status_code, code(page)) == (406, "NOT_ACCEPTABLE")
-        assert (await client.get("/static/graphiql/boot.js")).status_code == 404
+        for path in ("/", "/static/graphiql/boot.js"):
+            assert (await client.get(path)).status_code == 404
         answer = await post(client, {"query": "{ __schema { queryType { name } } }"})
         assert "data" not in answer.json()
         assert answer.headers["strict-transport-security"].startswith("max-age=")

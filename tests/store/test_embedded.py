@@ -248,7 +248,10 @@ def test_attach_makes_nothing(data_dir: Path) -> None:
 
 
 def test_two_servers_do_not_share_a_data_folder(data_dir: Path) -> None:
-    refused = rf"^Another Carnet already runs on this data folder \({data_dir}\), process {os.getpid()}\.$"
+    refused = (
+        rf"^Another Carnet already runs on this data folder \({data_dir}\), process {os.getpid()}:"
+        r" stop it, or set CARNET_DATA_DIR and CARNET_PORT to others\.$"
+    )
     with hold(data_dir), pytest.raises(UserMistake, match=refused), hold(data_dir):
         pytest.fail("held twice")
     with hold(data_dir):  # it is free again
@@ -259,7 +262,7 @@ def test_a_killed_server_frees_its_data_folder(data_dir: Path) -> None:
     code = "import time\nwith hold(folder):\n    print('held', flush=True)\n    time.sleep(60)"
     with process(code, data_dir) as other:
         assert line(other) == "held"
-        with pytest.raises(UserMistake, match=rf"process {other.pid}\.$"), hold(data_dir):
+        with pytest.raises(UserMistake, match=rf"process {other.pid}:"), hold(data_dir):
             pytest.fail("held twice")
         other.kill()
         other.wait()

@@ -21,7 +21,7 @@ from carnet.errors import UserMistake
 from carnet.store import migrate
 from carnet.store.database import APP_ROLE, Database, asyncpg_url
 from carnet.store.embedded import EmbeddedPostgres
-from carnet.store.migrate import APPEND_ONLY
+from carnet.store.migrate import APPEND_ONLY, refuse_old
 from carnet.store.migrations import everything
 
 # Everything that a migration can get wrong, as PostgreSQL itself writes it down.
@@ -367,3 +367,10 @@ def test_the_revisions_are_known_without_alembic() -> None:
     walked = [revision.revision for revision in script.walk_revisions()]
     assert walked[::-1] == migrate.revisions()
     assert script.get_heads() == [migrate.revisions()[-1]]
+
+
+def test_an_older_postgresql_is_refused_by_its_name() -> None:
+    with pytest.raises(UserMistake, match=r"^This is PostgreSQL 15: Carnet needs PostgreSQL 16 or"):
+        refuse_old((15, 9))
+    for version in ((16,), (18, 1), None):
+        refuse_old(version)

@@ -18,6 +18,9 @@ makes hundreds of thousands that all stay."""
 def main() -> None:
     """Run the command and exit with its code."""
     gc.set_threshold(YOUNG)
+    hears_ctrl_c = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if hears_ctrl_c:  # nothing is started yet that would have to be stopped, so just end
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from carnet.cli.faults import run
     from carnet.cli.root import carnet
 
@@ -25,4 +28,6 @@ def main() -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
+    if hears_ctrl_c:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(run(carnet, sys.argv[1:]))

@@ -68,7 +68,10 @@ def add(
     has_password: bool,
     identity: tuple[str, str] | None,
 ) -> None:
-    """Make an account for a person, a professional or an operator, and print its id."""
+    """Make an account and print its id.
+
+    It is a person's, a professional's or an operator's.
+    """
     from carnet.cli.console import CONSOLE, with_stores
     from carnet.people.accounts import create_account, link_identity
 
@@ -113,7 +116,7 @@ def disable(login: str) -> None:
     help="Why, for the technical log.",
 )
 def cut_off(login: str, reason: str) -> None:
-    """End the access of this LOGIN or id at once, and write it down; see restore."""
+    """End the access of this LOGIN or id at once. It is written down; see restore."""
     from carnet.access.cutting import CutOffReason, cut_off
     from carnet.cli.console import CONSOLE, with_stores
 
@@ -128,7 +131,7 @@ def cut_off(login: str, reason: str) -> None:
 @account.command(epilog=RESTORE_EXAMPLE)
 @click.argument("login")
 def restore(login: str) -> None:
-    """Open a closed account of this LOGIN or id again; its owner signs in anew."""
+    """Open the account of this LOGIN or id again. Its owner signs in anew."""
     from carnet.access.cutting import restore
     from carnet.cli.console import CONSOLE, with_stores
 
@@ -143,7 +146,7 @@ def restore(login: str) -> None:
 @account.command()
 @click.argument("login")
 def password(login: str) -> None:
-    """Set a new password for the account of this LOGIN; its sessions end."""
+    """Set a new password for the account of this LOGIN. Its sessions end."""
     from carnet.cli.console import CONSOLE, with_stores
     from carnet.people.accounts import set_password
 

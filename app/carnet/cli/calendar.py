@@ -38,7 +38,7 @@ def calendar() -> None:
 @calendar.command(epilog=LOAD_EXAMPLE)
 @click.argument("folder", type=FOLDER, metavar="DIR")
 def check(folder: Path) -> None:
-    """Check a schedule of rules without loading it, and its cases where it has some.
+    """Check a schedule of rules and its cases, without loading it.
 
     DIR holds its YAML files, which docs/schedules.md explains, and perhaps cases.csv, a table of
     persons and of what is then asked of them (docs/calendar-cases.md).
@@ -109,9 +109,10 @@ def load(folder: Path) -> None:
 
 @calendar.command(epilog=LOAD_EXAMPLE)
 def recompute() -> None:
-    """Compute the calendars of everybody by the schedule in force, and tell what it changed.
+    """Compute everybody's calendar, and tell what has changed.
 
-    A running server does it by itself. Interrupted, it goes on where it was the next time.
+    It is computed by the schedule in force. A running server does it by itself. Interrupted, it
+    goes on where it was the next time.
     """
     from carnet.cli.console import with_stores
     from carnet.cli.progress import telling

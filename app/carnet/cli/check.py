@@ -51,5 +51,6 @@ def refuse_danger(settings: Settings) -> None:
         click.echo(str(finding), err=True)
     if found:
         raise UserMistake(
-            f"Not safe for production: {len(found)} findings, see docs/operations.md."
+            f"Not safe for production: {len(found)} finding{'s' * (len(found) > 1)},"
+            " see docs/operations.md."
         )

@@ -104,9 +104,10 @@ def add_professional(
     speciality: str | None,
     organization: UUID | None,
 ) -> None:
-    """Enter a professional, or bring the entry with this RPPS up to date; print its id.
+    """Enter a professional, or bring their entry up to date.
 
-    An entry opens nothing by itself; see `carnet account add`.
+    Prints the id of the entry with this RPPS. An entry opens nothing by itself; see
+    `carnet account add`.
     """
     from carnet.cli.console import CONSOLE, with_stores
     from carnet.people.registers import register_professional

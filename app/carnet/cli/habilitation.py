@@ -31,7 +31,9 @@ def habilitation() -> None:
 @habilitation.command("load", epilog=LOAD_EXAMPLE)
 @click.argument("file", type=click.Path(path_type=Path))
 def load(file: Path) -> None:
-    """Put a matrix in the place of the one that stands; a sample stands first.
+    """Put a matrix in the place of the one that stands.
+
+    A sample stands first.
 
     FILE has the columns profession (TRE_G15), type (of the document; * for every other, PROFILE
     for the medical profile) and level (NONE, READ or READ_WRITE). It is taken whole or not at
@@ -61,7 +63,7 @@ Example:
 @habilitation.command("list", epilog=LIST_EXAMPLE)
 @click.option("--profession", metavar="CODE", help="Only this one (TRE_G15).")
 def list_(profession: str | None) -> None:
-    """List the matrix that decides: profession, type, level and where it comes from."""
+    """List the matrix: profession, type, level, and its source."""
     from sqlalchemy import select
 
     from carnet.access.tables import Habilitation

@@ -81,7 +81,7 @@ Example:
 
 @journal.command("head", epilog=HEAD_EXAMPLE)
 def head() -> None:
-    """Print the newest signed head, to be kept elsewhere for `carnet journal verify --head`."""
+    """Print the newest signed head. Keep it elsewhere, for `carnet journal verify --head`."""
     import json
 
     from carnet.access.sealing import LOG

@@ -81,7 +81,9 @@ async def _send(channels: Channels, address: str, locale: str) -> Outcome:
 
 @notifications.command(epilog=STATUS_EXAMPLE)
 def status() -> None:
-    """Show which channels are on, what waits, and what became of the last seven days.
+    """Show which channels are on and what waits.
+
+    Also what became of what was sent in the last seven days.
 
     Names no person and no address.
     """

@@ -46,12 +46,14 @@ class Printer:
             shape = {"files": len(sent), "failed": failed, "skipped": skipped}
             click.echo(json.dumps({"total": {**shape, "counts": _counts(delivery.counts)}}))
             return
-        parts = [_numbers(delivery.counts)]
+        parts = []
+        if failed < len(sent):  # of a file that was not taken nobody knows what is in it
+            parts.append(_numbers(delivery.counts))
         if failed:
             parts.append(f"{_plural(failed, 'file')} failed")
         if skipped:
             parts.append(f"{_plural(skipped, 'other file')} skipped")
-        click.echo(f"{_plural(len(sent), 'file')}: {'; '.join(parts)}")
+        click.echo(f"{_plural(len(sent), 'file')}: {'; '.join(parts) or 'nothing in it'}")
 
 
 def printable(text: str) -> str:

@@ -35,7 +35,7 @@ def publisher() -> None:
     "--may-register-persons", is_flag=True, help="Let it open records of people not known yet."
 )
 def add(name: str, organization: UUID | None, may_register_persons: bool) -> None:
-    """Register a publisher and print its secret, which is shown this once."""
+    """Register a publisher and print its secret. It is shown this once."""
     from carnet.cli.console import CONSOLE, with_stores
     from carnet.people.registers import register_publisher
 
@@ -75,7 +75,7 @@ def list_() -> None:
 @publisher.command(epilog=REVOKE_EXAMPLE)
 @click.argument("name")
 def revoke(name: str) -> None:
-    """End the credential of the publisher of this NAME or id, for good; what it fed stays."""
+    """End the publisher of this NAME or id, for good. What it fed stays."""
     from carnet.cli.console import CONSOLE, with_stores
     from carnet.people.registers import revoke_publisher
 
@@ -90,7 +90,7 @@ def revoke(name: str) -> None:
 @publisher.command()
 @click.argument("name")
 def renew(name: str) -> None:
-    """Give the publisher of this NAME or id a new secret and print it; the old one ends."""
+    """Print a new secret for this NAME or id. The old one ends."""
     from carnet.cli.console import CONSOLE, with_stores
     from carnet.people.registers import renew_publisher_secret
 

@@ -7,8 +7,8 @@ asked of PostgreSQL is asked over the server's own connection: what it is, not w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Any
@@ -16,15 +16,20 @@ from typing import Any
 from sqlalchemy import Row, make_url, text
 from sqlalchemy.exc import ArgumentError
 
+from carnet.certificates.trust import TrustList
 from carnet.errors import UserMistake
 from carnet.http.guards import trusted_networks
+from carnet.notifications.channels import Channels
+from carnet.people.oidc import load_providers
 from carnet.people.passwords import PasswordHash, Passwords
 from carnet.sandbox.personas import HANDLES, OPERATOR
 from carnet.sandbox.population import PASSWORD
 from carnet.sandbox.relations import login_of
-from carnet.settings import Settings
+from carnet.settings import Mode, Settings
 from carnet.store.database import Database
 from carnet.store.keys import read_key_file
+from carnet.store.objects import Objects
+from carnet_graphql.operations.trusted import TrustedDocuments
 
 GUESSABLE = frozenset(
     {"", "admin", "carnet", "changeme", "default", "example", "password", "postgres", "root"}
@@ -50,6 +55,7 @@ class Danger(StrEnum):
     TLS_UNSTATED = "TLS_UNSTATED"
     PROXY_UNBOUNDED = "PROXY_UNBOUNDED"
     DEBUG_ON = "DEBUG_ON"
+    SETTING_UNUSABLE = "SETTING_UNUSABLE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ async def find_dangers(settings: Settings, env: Mapping[str, str] = os.environ) 
         UserMistake: a setting cannot be read at all.
         OSError, DBAPIError: the database does not answer.
     """
-    found = [*of_settings(settings), *_of_keys(settings)]
+    found = [*of_settings(settings), *_of_keys(settings), *_of_files(settings)]
     if env.get("CARNET_DEBUG", "") not in ("", "0"):
         found.append(
             Finding(Danger.DEBUG_ON, "CARNET_DEBUG shows what people said in tracebacks: unset it.")
@@ -156,6 +162,28 @@ def _of_keys(settings: Settings) -> Iterator[Finding]:
             elif key in seen:
                 yield Finding(Danger.WEAK_KEY, f"a key in {name} is also in {seen[key]}.")
             seen[key] = name
+
+
+def _of_files(settings: Settings) -> Iterator[Finding]:
+    """Yield what `carnet serve` would not start with; nothing is connected to, nothing made."""
+    needed: list[Callable[[], object]] = [
+        lambda: settings.oidc_file is None or load_providers(settings.oidc_file),
+        lambda: TrustList.load(settings.trust_list_file),
+        lambda: TrustedDocuments.load(
+            settings.trusted_documents, is_only=settings.trusted_documents_only
+        ),
+        lambda: _is_folder(settings.blob_url) or Objects.open(settings.blob_url, settings.data_dir),
+        lambda: Channels.open(replace(settings, mode=Mode.PRODUCTION)),
+    ]
+    for open_it in needed:
+        try:
+            open_it()
+        except UserMistake as mistake:
+            yield Finding(Danger.SETTING_UNUSABLE, mistake.message)
+
+
+def _is_folder(blob_url: str | None) -> bool:
+    return blob_url is None or blob_url.startswith("file:")
 
 
 _SANDBOX = text(

@@ -58,7 +58,7 @@ def sandbox() -> None:
 
 @sandbox.command(epilog=LOAD_EXAMPLE)
 def load() -> None:
-    """Load the sandbox's people, or repair them; their publishers get new secrets."""
+    """Load the sandbox's people, or repair them. Publishers get new secrets."""
     from carnet.cli.console import refuse_production, with_stores
 
     refuse_production()
@@ -75,7 +75,9 @@ def load() -> None:
 @sandbox.command(epilog=CLOCK_EXAMPLES)
 @click.option("--advance", type=Span(), metavar="SPAN", help="Move it on: 6w, 10d, 3h, 30m.")
 def clock(advance: timedelta | None) -> None:
-    """Show the sandbox's time, or move it forward; a running server follows within a second.
+    """Show the sandbox's time, or move it forward.
+
+    A running server follows within a second.
 
     Time does not go back: start afresh with another CARNET_DATA_DIR.
     """

@@ -28,7 +28,9 @@ def terminology() -> None:
     "paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH…"
 )
 def load(paths: tuple[Path, ...]) -> None:
-    """Load tables from files or folders; what they say replaces what was loaded before.
+    """Load tables from files or folders.
+
+    What they say replaces what was loaded before.
 
     Read are the files of NUVA (CSV, YAML and the archive of its units) and value sets as France's
     health agency publishes them (XML). Give NUVA's files together: the codes need the units. All

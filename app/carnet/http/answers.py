@@ -54,6 +54,10 @@ STATUSES: dict[type[errors.CarnetError], int] = {
 OF_CODES = {kind.code: status for kind, status in reversed(STATUSES.items())} | {"INTERNAL": 500}
 AGAIN_IN = 2  # seconds: a database that was restarted is back by then
 CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 406: "NOT_ACCEPTABLE"}
+MESSAGES = {
+    404: "There is nothing at this path; GraphQL is at /graphql.",
+    405: "This path takes other methods: those in the header Allow.",
+}
 
 
 def error_response(
@@ -115,7 +119,7 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     return error_response(
         error.status_code,
         code,
-        error.detail,
+        MESSAGES.get(error.status_code, error.detail),
         request.state.correlation_id,
         headers=error.headers,
     )

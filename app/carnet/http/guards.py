@@ -114,7 +114,9 @@ class Guard:
             message = "This server has another name; see CARNET_ALLOWED_HOSTS."
             return error_response(400, "HOST_NOT_ALLOWED", message, correlation_id)
         if not all(self.hosts.may_speak(each, hosts[0]) for each in headers.getlist("origin")):
-            message = "Pages of this origin may not speak to this server."
+            message = (
+                "Pages of this origin may not speak to this server; see CARNET_ALLOWED_ORIGINS."
+            )
             return error_response(403, "ORIGIN_NOT_ALLOWED", message, correlation_id)
         return None
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -55,11 +55,17 @@ def ide_page() -> Response:
 
 
 def ide_routes() -> list[BaseRoute]:
-    """Return the routes of what the page loads."""
+    """Return the routes of what the page loads, and of who opens the server's bare address."""
     return [
+        Route("/", to_page),
         Route(f"{PATH}/personas", personas),
         Mount(PATH, StaticFiles(directory=FOLDER), name="graphiql"),
     ]
+
+
+async def to_page(_request: Request) -> Response:
+    """Send a browser on to the page."""
+    return RedirectResponse("/graphql")
 
 
 async def personas(request: Request) -> Response:

@@ -248,4 +248,6 @@ def _read(data: bytes, now: datetime) -> SignedEntry:
 
 
 def _refusal(error: ProtocolError) -> ValidationFailed:
+    if isinstance(error, Refused) and error.reason is Reason.NOT_AUTHORIZED:
+        return ValidationFailed("In this conversation that is not yours to do.", path=("entry",))
     return ValidationFailed(f"It does not hold: {error}.", path=("entry",))

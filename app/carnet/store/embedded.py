@@ -70,7 +70,8 @@ def hold(data_dir: Path) -> Iterator[None]:
         except BlockingIOError:
             raise UserMistake(
                 f"Another Carnet already runs on this data folder ({data_dir}),"
-                f" process {file.read(20).strip() or 'unknown'}."
+                f" process {file.read(20).strip() or 'unknown'}: stop it, or set CARNET_DATA_DIR"
+                " and CARNET_PORT to others."
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")

@@ -28,6 +28,7 @@ from sqlalchemy.pool import NullPool
 
 from carnet.errors import UserMistake
 from carnet.store.database import APP_ROLE, asyncpg_url
+from carnet.store.programs import OLDEST
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -215,9 +216,22 @@ async def _connected(url: URL) -> AsyncIterator[AsyncConnection]:
     engine = create_async_engine(url, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
+            refuse_old(connection.dialect.server_version_info)
             yield connection
     finally:
         await engine.dispose()
+
+
+def refuse_old(version: tuple[int | str, ...] | None) -> None:
+    """Refuse a PostgreSQL that lacks what the migrations need, before one of them fails.
+
+    Raises:
+        UserMistake: it is older than `OLDEST`.
+    """
+    if version is not None and int(version[0]) < OLDEST:
+        raise UserMistake(
+            f"This is PostgreSQL {version[0]}: Carnet needs PostgreSQL {OLDEST} or newer."
+        )
 
 
 async def _execute(connection: AsyncConnection, *statements: str) -> None:

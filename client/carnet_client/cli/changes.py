@@ -10,14 +10,38 @@ from carnet_client.messenger import Messenger
 from carnet_crypto.secret.content import Verdict
 
 VERDICTS = {"noted": Verdict.TAKEN_NOTE, "agree": Verdict.AGREED, "disagree": Verdict.DISAGREED}
+MEMBERS_EXAMPLES = """\
+\b
+Examples:
+  carnet-client members 4f09c1
+  carnet-client members 4f09c1 --add "Karim HADDAD"
+"""
+ACKNOWLEDGE_EXAMPLES = """\
+\b
+Example:
+  carnet-client acknowledge 4f09c1 5 agree --note "To be seen in June"
+"""
+RETRACT_EXAMPLES = """\
+\b
+Example:
+  carnet-client retract 4f09c1 5
+"""
+EDIT_EXAMPLES = """\
+\b
+Example:
+  carnet-client edit 4f09c1 5 "At ten, not at nine"
+"""
 
 
-@click.command()
+@click.command(epilog=EDIT_EXAMPLES)
 @click.argument("thread")
 @click.argument("message")
 @click.argument("text")
 def edit(thread: str, message: str, text: str) -> None:
-    """Replace the words of a MESSAGE of yours (its number); everybody sees that you did."""
+    """Replace the words of a MESSAGE of yours, by its number.
+
+    Everybody sees that you did, and who has read the former words may have kept them.
+    """
 
     async def act(messenger: Messenger) -> None:
         conversation = await messenger.thread(thread)
@@ -27,13 +51,13 @@ def edit(thread: str, message: str, text: str) -> None:
     click.echo("Edited.")
 
 
-@click.command()
+@click.command(epilog=RETRACT_EXAMPLES)
 @click.argument("thread")
 @click.argument("message")
 def retract(thread: str, message: str) -> None:
-    """Take a MESSAGE of yours (its number) back, and erase it at the server.
+    """Take a MESSAGE of yours back, by its number.
 
-    Who has read it may have kept it.
+    The server erases it. Who has read it may have kept it.
     """
 
     async def act(messenger: Messenger) -> None:
@@ -44,13 +68,16 @@ def retract(thread: str, message: str) -> None:
     click.echo("Taken back.")
 
 
-@click.command()
+@click.command(epilog=ACKNOWLEDGE_EXAMPLES)
 @click.argument("thread")
 @click.argument("message")
 @click.argument("verdict", type=click.Choice(sorted(VERDICTS)))
 @click.option("--note", default="", help="A sentence beside it.")
 def acknowledge(thread: str, message: str, verdict: str, note: str) -> None:
-    """Say of a MESSAGE (its number) that you noted it, agree or disagree, signed as your act."""
+    """Say of a MESSAGE that you noted it, agree or disagree.
+
+    MESSAGE is its number. What you say is signed as your act.
+    """
 
     async def act(messenger: Messenger) -> None:
         conversation = await messenger.thread(thread)
@@ -61,12 +88,12 @@ def acknowledge(thread: str, message: str, verdict: str, note: str) -> None:
     click.echo("Acknowledged.")
 
 
-@click.command()
+@click.command(epilog=MEMBERS_EXAMPLES)
 @click.argument("thread")
 @click.option("--add", metavar="NAME", help="Let somebody in.")
 @click.option("--without-history", is_flag=True, help="With --add: not what was written before.")
 @click.option("--remove", metavar="NAME", help="Put somebody out.")
-@click.option("--trust", is_flag=True, help="Say that the last change is right; see below.")
+@click.option("--trust", is_flag=True, help="Say that the last change is right; see above.")
 @click.option("--leave", is_flag=True, help="Go yourself.")
 @click.option("--close", is_flag=True, help="End the exchanges; only who manages it may.")
 def members(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import click
 
 from carnet_client.cli.enrolling import confirm
-from carnet_client.cli.profile import chosen_folder, create_store, open_store
+from carnet_client.cli.profile import is_new, open_store, store_for
 from carnet_client.cli.signing import sign_in
-from carnet_client.errors import NotSignedIn
+from carnet_client.errors import NotSignedIn, UserMistake
 from carnet_client.keystore import KeyStore
 from carnet_client.messenger import Messenger
-from carnet_client.vault import Vault
 
 
 @click.command()
@@ -23,10 +23,11 @@ def chat(server: str | None, name: str | None) -> None:
 
     In a new profile it signs in and enrols first. Keys are listed at the bottom of the screen.
     """
-    if not Vault.is_there(chosen_folder()):
-        store = create_store(server or click.prompt("Server", err=True))
-    else:
-        store = open_store()
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UserMistake("The screen needs a terminal; programs use read, send and follow.")
+    if server is None and is_new():
+        server = str(click.prompt("Server", err=True))
+    store = open_store() if server is None else store_for(server)
     asyncio.run(_chat(store, name))
 
 

@@ -14,6 +14,13 @@ from carnet_client.messenger import Messenger
 from carnet_crypto.device import Device
 from carnet_crypto.kinds import RevocationReason
 
+PAIR_EXAMPLES = """\
+\b
+Examples:
+  carnet-client pair --join
+  carnet-client pair --admit
+"""
+
 
 def qr_text(text: str) -> str:
     """Return a QR code as lines of blocks, for a terminal."""
@@ -45,7 +52,7 @@ def devices(revoke: str | None, accept: str | None, stolen: bool) -> None:
     with_messenger(act)
 
 
-@click.command()
+@click.command(epilog=PAIR_EXAMPLES)
 @click.option("--join", "is_new", is_flag=True, help="On the new device.")
 @click.option("--admit", "is_old", is_flag=True, help="On a device that you have.")
 @click.option("--qr", is_flag=True, help="Show or scan a QR code instead of comparing digits.")

@@ -18,6 +18,11 @@ Examples:
   carnet-client enrol --child Léa           an account for a child of yours
   carnet-client enrol --team "Diabetes"     an inbox of a team where you work
 """
+RECOVER_EXAMPLES = """\
+\b
+Example:
+  carnet-client recover
+"""
 
 
 @click.command(epilog=EXAMPLES)
@@ -91,14 +96,14 @@ async def _owner(
     return Owner(organization_id=viewer.organization_id, team=team)
 
 
-@click.command()
+@click.command(epilog=RECOVER_EXAMPLES)
 @click.option("--with-passphrase", is_flag=True, help="Ask for the passphrase set beside the code.")
 @click.option(
     "--keep-devices", is_flag=True, help="Keep your other devices; else they are revoked."
 )
 @click.option("--account", metavar="NAME", help="Of a child or team instead of your own.")
 def recover(with_passphrase: bool, keep_devices: bool, account: str | None) -> None:
-    """Bring your account back to this device with your recovery code.
+    """Bring your account back here with your recovery code.
 
     Devices that you had are revoked, as lost, unless you keep them.
     """

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import click
 
-from carnet_client.errors import ClientError, Unsafe
+from carnet_client.errors import ClientError, NotAllowedToOpen, NotSignedIn, Unsafe
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -30,7 +30,7 @@ def run(command: click.Command, args: Sequence[str]) -> int:
         return WRONG_USAGE
     except click.UsageError as error:
         hint = "" if error.ctx is None else f" See: {error.ctx.command_path} --help"
-        tell(f"{error.format_message()}{hint}")
+        tell(f"{error.format_message().rstrip('.')}.{hint}")
         return WRONG_USAGE
     except click.exceptions.Exit as error:
         return error.exit_code
@@ -61,6 +61,13 @@ def tell(line: str) -> None:
 
 def explain(error: Exception) -> str:
     """Return what went wrong, for people."""
+    if isinstance(error, NotSignedIn):
+        return f"{error} Use: carnet-client login"
+    if isinstance(error, NotAllowedToOpen):
+        return (
+            "You may not begin this conversation: professionals begin one with their patients and"
+            " colleagues, patients with whoever wrote to them before."
+        )
     if isinstance(error, ClientError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:

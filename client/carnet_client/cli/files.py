@@ -17,6 +17,18 @@ from carnet_client.cli.threads import expiry
 from carnet_client.errors import UserMistake
 from carnet_client.messenger import Messenger
 
+SAVE_EXAMPLES = """\
+\b
+Examples:
+  carnet-client save 4f09c1 5 --to ~/Documents
+  carnet-client save 4f09c1 5 --record own --title "Scanner"
+"""
+ATTACH_EXAMPLES = """\
+\b
+Example:
+  carnet-client attach 4f09c1 scan.pdf --text "Of yesterday"
+"""
+
 
 @contextmanager
 def progress(title: str) -> Iterator[Progress]:
@@ -34,7 +46,7 @@ def progress(title: str) -> Iterator[Progress]:
         yield show
 
 
-@click.command()
+@click.command(epilog=ATTACH_EXAMPLES)
 @click.argument("thread")
 @click.argument(
     "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False
@@ -65,7 +77,7 @@ def attach(
     click.echo(f"Sent as #{with_messenger(act)}.")
 
 
-@click.command()
+@click.command(epilog=SAVE_EXAMPLES)
 @click.argument("thread")
 @click.argument("message")
 @click.option("--file", "number", type=click.IntRange(1, 16), default=1, help="Which of its files.")
@@ -88,10 +100,11 @@ def save(
     category: str,
     title: str | None,
 ) -> None:
-    """Save a file of MESSAGE: its number, or eight or more digits of its id.
+    """Save a file of MESSAGE.
 
-    Nothing gets a name before all of it is verified, and nothing is written over. In a record the
-    server can read it, as every document there.
+    MESSAGE is its number, or eight or more digits of its id. Nothing gets a name before all of it
+    is verified, and nothing is written over. In a record the server can read it, as every document
+    there.
     """
 
     async def act(messenger: Messenger) -> str:

@@ -8,11 +8,19 @@ from carnet_client.cli.profile import with_messenger
 from carnet_client.messenger import Messenger
 
 _MARKS = {True: "verified", False: "", None: "CHANGED SINCE YOU VERIFIED"}
+VERIFY_EXAMPLES = """\
+\b
+Example:
+  carnet-client verify "Sophie BERNARD"
+"""
 
 
 @click.command()
 def people() -> None:
-    """List whom you can write to: your care team, your patients, those you act for."""
+    """List whom you can write to.
+
+    Your care team, your patients, those you act for; who has not enrolled yet is not there.
+    """
 
     async def act(messenger: Messenger) -> None:
         found = await messenger.people()
@@ -26,7 +34,7 @@ def people() -> None:
     with_messenger(act)
 
 
-@click.command()
+@click.command(epilog=VERIFY_EXAMPLES)
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="You have compared already: do not ask.")
 def verify(name: str, yes: bool) -> None:

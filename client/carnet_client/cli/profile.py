@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import click
 
-from carnet_client.errors import NoKeyStore
+from carnet_client.connection import checked_address
+from carnet_client.errors import NoKeyStore, UserMistake
 from carnet_client.keystore import KeyStore, profile_folder, unlocker_for_new, unlocker_of
 from carnet_client.messenger import Messenger
 from carnet_client.state import ClientState
@@ -41,15 +42,38 @@ def open_store() -> KeyStore:
         KeyStoreError: it cannot be opened.
     """
     folder = chosen_folder()
-    if not Vault.is_there(folder):
+    if is_new():
         raise NoKeyStore(f"There is no profile in {folder}: begin with `carnet-client login`.")
     return KeyStore.open(folder, unlocker_of(folder, ask_passphrase))
 
 
-def create_store(server: str, *, may_use_keyring: bool = True) -> KeyStore:
-    """Make a profile for a server."""
-    unlocker = unlocker_for_new(ask_passphrase, may_use_keyring=may_use_keyring)
-    return KeyStore.create(chosen_folder(), ClientState(server), unlocker)
+def is_new() -> bool:
+    """Tell whether there is no profile yet."""
+    return not Vault.is_there(chosen_folder())
+
+
+def store_for(server: str, *, may_use_keyring: bool = True) -> KeyStore:
+    """Make a profile for a server, or open the one that is of it.
+
+    One that nobody has signed in with is of any server: its address may have been mistyped.
+
+    Raises:
+        UserMistake: it is no address, or the profile is of another server.
+        KeyStoreError: it cannot be opened.
+    """
+    checked_address(server)
+    if is_new():
+        unlocker = unlocker_for_new(ask_passphrase, may_use_keyring=may_use_keyring)
+        return KeyStore.create(chosen_folder(), ClientState(server), unlocker)
+    store = open_store()
+    if server.rstrip("/") != store.state.server.rstrip("/"):
+        if not store.state.is_unused:
+            store.close()
+            raise UserMistake(
+                f"This profile is of {store.state.server}: use another one (--profile FOLDER)."
+            )
+        store.state.server = server
+    return store
 
 
 def with_messenger(act: Callable[[Messenger], Awaitable[T]], store: KeyStore | None = None) -> T:

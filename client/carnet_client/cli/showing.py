@@ -10,7 +10,7 @@ from carnet_client.messages import Message
 from carnet_client.messenger import Messenger
 from carnet_crypto.secret.filenames import safe_name
 
-_VERDICTS = {1: "taken note", 2: "agrees", 3: "disagrees"}
+_VERDICTS = {1: "noted it", 2: "agreed", 3: "disagreed"}
 
 
 def plain(text: str) -> str:
@@ -60,7 +60,8 @@ def marks_of(messenger: Messenger, conversation: Conversation, message: Message)
     if message.author == conversation.account and readers:
         found.append("read by " + ", ".join(plain(name) for name in sorted(readers)))
     for account, verdict, note in message.acknowledged:
-        said = f"{plain(messenger.name(account))} {_VERDICTS[verdict]}"
+        who = "you" if account == conversation.account else plain(messenger.name(account))
+        said = f"{who} {_VERDICTS[verdict]}"
         found.append(f"{said}: {plain(note)}" if note else said)
     return found
 

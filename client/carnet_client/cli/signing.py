@@ -7,10 +7,9 @@ from typing import TextIO
 
 import click
 
-from carnet_client.cli.profile import chosen_folder, create_store, open_store, with_messenger
+from carnet_client.cli.profile import is_new, open_store, store_for, with_messenger
 from carnet_client.errors import SignInFailed, UserMistake
 from carnet_client.messenger import Messenger
-from carnet_client.vault import Vault
 
 PASSWORD = "CARNET_CLIENT_PASSWORD"  # noqa: S105 — the name of a variable
 EXAMPLES = """\
@@ -48,13 +47,12 @@ def login(
     from then on.
     """
     given = None if token is None else token.read().strip()
-    is_new = not Vault.is_there(chosen_folder())
-    if is_new and server is None:
+    if server is not None:
+        store = store_for(server, may_use_keyring=not no_keyring)
+    elif is_new():
         raise click.UsageError("Say which server: carnet-client login https://…")
-    store = create_store(server or "", may_use_keyring=not no_keyring) if is_new else open_store()
-    if server is not None and server.rstrip("/") != store.state.server.rstrip("/"):
-        store.close()
-        raise UserMistake("This profile is of another server: use another --profile.")
+    else:
+        store = open_store()
     if log_key is not None:
         if store.state.log_key not in (None, log_key):
             store.close()

@@ -18,6 +18,29 @@ from carnet_client.messenger import Messenger
 from carnet_crypto.values import ThreadId
 
 SHORT = 10  # hexadecimal digits of a thread's id that tell it from others
+FOLLOW_EXAMPLES = """\
+\b
+Examples:
+  carnet-client follow
+  carnet-client follow 4f09c1
+"""
+SEND_EXAMPLES = """\
+\b
+Examples:
+  carnet-client send 4f09c1 "Bonjour"
+  carnet-client send 4f09c1 - < letter.txt
+"""
+READ_EXAMPLES = """\
+\b
+Example:
+  carnet-client read 4f09c1
+"""
+OPEN_EXAMPLES = """\
+\b
+Examples:
+  carnet-client open "Camille MOREAU"
+  carnet-client open FAURE BERNARD
+"""
 
 
 @click.command()
@@ -28,7 +51,10 @@ def threads(most: int) -> None:
     async def act(messenger: Messenger) -> None:
         await messenger.people()
         own = {info.id for info in (await messenger.viewer()).accounts}
-        for info in await messenger.threads(most):
+        found = await messenger.threads(most)
+        if not found:
+            _ = messenger.account  # who has not enrolled is told so, and not that there are none
+        for info in found:
             others = [plain(messenger.name(m.id)) for m in info.members if m.id not in own]
             unread = f"  {info.unread} unread" if info.unread else ""
             closed = "" if info.is_open else "  closed"
@@ -38,7 +64,7 @@ def threads(most: int) -> None:
     with_messenger(act)
 
 
-@click.command("open")
+@click.command("open", epilog=OPEN_EXAMPLES)
 @click.argument("names", nargs=-1, required=True)
 @click.option("--as", "as_", metavar="NAME", help="As a child or team whose account is here.")
 def open_(names: tuple[str, ...], as_: str | None) -> None:
@@ -56,7 +82,7 @@ def open_(names: tuple[str, ...], as_: str | None) -> None:
     click.echo(bytes(with_messenger(act)).hex())
 
 
-@click.command()
+@click.command(epilog=READ_EXAMPLES)
 @click.argument("thread")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each message.")
 @click.option("--no-receipt", is_flag=True, help="Do not tell the others that you have read it.")
@@ -97,7 +123,7 @@ def _shape(messenger: Messenger, conversation: Conversation, number: int) -> dic
     }
 
 
-@click.command()
+@click.command(epilog=SEND_EXAMPLES)
 @click.argument("thread")
 @click.argument("text")
 @click.option("--expires-in", type=float, metavar="HOURS", help="Gone after so many hours.")
@@ -121,7 +147,7 @@ def expiry(hours: float | None) -> int:
     return now_ms() + int(timedelta(hours=hours).total_seconds() * 1000)
 
 
-@click.command()
+@click.command(epilog=FOLLOW_EXAMPLES)
 @click.argument("thread", required=False)
 def follow(thread: str | None) -> None:
     """Print messages as they come, of one conversation or of all. Ctrl-C ends it."""
@@ -130,14 +156,17 @@ def follow(thread: str | None) -> None:
         await messenger.people()
         printed: dict[ThreadId, set[bytes]] = {}
         first = None if thread is None else await messenger.thread(thread)
+        is_away = False
         async for event in messenger.follow():
             match event:
                 case Connected():
+                    is_away = False
                     click.echo("Following.", err=True)
                     known = [first] if first is not None else await _all(messenger)
                     for conversation in known:
                         _print_new(messenger, conversation, printed, say=first is not None)
-                case Disconnected():
+                case Disconnected() if not is_away:
+                    is_away = True
                     click.echo("The server does not answer; trying again.", err=True)
                 case ThreadChanged(thread=id_) if first is None or id_ == first.id:
                     conversation = await messenger.thread(id_)

@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Footer, Input, Label, ListItem, ListView, ProgressBar, Static
 
 from carnet_client.answers import AccountInfo, ThreadInfo
+from carnet_client.cli.faults import explain
 from carnet_client.cli.showing import lines_of, plain
 from carnet_client.conversation import Conversation
 from carnet_client.errors import ClientError, UserMistake
@@ -85,6 +86,7 @@ class ChatApp(App[None]):
 
     async def on_mount(self) -> None:
         """List the conversations, open the latest, and follow."""
+        self.query_one("#composer", Input).focus()
         self._follow()
         self._begin()
 
@@ -193,14 +195,16 @@ class ChatApp(App[None]):
         if isinstance(event.item, ThreadItem):
             thread = event.item.thread
             self._run(lambda: self._open(thread))
+            self.query_one("#composer", Input).focus()
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         """Send what was written; it stays in the line until the server has it."""
-        if event.input.id != "composer" or self.conversation is None or not event.value.strip():
+        if event.input.id != "composer" or not event.value.strip():
             return
-        conversation, text = self.conversation, event.value
+        text = event.value
 
         async def act() -> None:
+            conversation = self._chosen()
             event.input.disabled = True
             try:
                 await conversation.send(text)
@@ -317,7 +321,7 @@ class ChatApp(App[None]):
 
     def _chosen(self) -> Conversation:
         if self.conversation is None:
-            raise UserMistake("Choose a conversation first.")
+            raise UserMistake("Choose a conversation first, or begin one with Ctrl+N.")
         return self.conversation
 
     @work(group="acts", exit_on_error=False)
@@ -328,7 +332,8 @@ class ChatApp(App[None]):
         try:
             await act()
         except FAILURES as error:
-            text = str(error) if isinstance(error, ClientError) else f"That failed: {error}"
+            is_ours = isinstance(error, ClientError | OSError)
+            text = explain(error) if is_ours else f"That failed: {error}"
             self.notify(text, severity="error", timeout=10, markup=False)
             self._show_alarms()
 
