@@ -28,9 +28,9 @@ from carnet_graphql import documents, records
 from carnet_graphql.exports import Export as ExportNode
 from carnet_graphql.node import write_id
 from carnet_graphql.notifications import Notification as NotificationNode
-from carnet_graphql.sessions import Session as SessionNode
 from carnet_graphql.prevention_items import Appointment
 from carnet_graphql.prevention_statements import CalendarFeed, PreventionAct, PreventionFact
+from carnet_graphql.sessions import Session as SessionNode
 
 APPOINTMENT = {"title": "Contrôle", "startsOn": "2100-01-01"}
 Ids = dict[str, str]
