@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -21,7 +22,7 @@ from sqlalchemy import insert, select
 from carnet.access import queries as access
 from carnet.access import tables
 from carnet.access.deciding import Deciding
-from carnet.access.facts import DOCUMENTS, RECORDS, THREADS
+from carnet.access.facts import DOCUMENTS, RECORDS, THREADS, DocumentFacts
 from carnet.access.rules import RULES, Action, Role, Standing, decide
 from carnet.documents import queries as documents
 from carnet.documents.tables import Document
@@ -149,6 +150,7 @@ class World(Rows):
                 updated_at=NOW,
             )
         self.grants()
+        self.lineages: list[list[UUID]] = []
         self.documents = [self.document() for _ in range(draw.randint(0, 4))]
         for document_id in [None, *self.documents]:
             self.entry(document_id)
@@ -232,6 +234,10 @@ class World(Rows):
 
     def document(self) -> UUID:
         draw, id_ = self.draw, uuid4()
+        if not self.lineages or draw.random() < 0.4:
+            self.lineages.append([])
+        lineage = draw.choice(self.lineages)
+        lineage.append(id_)
         accounts = [None, self.holder.account_id, self.professional.account_id]
         account = draw.choice(accounts)
         kinds = {
@@ -243,7 +249,8 @@ class World(Rows):
             Document,
             id=id_,
             record_id=self.record,
-            lineage_id=id_,
+            lineage_id=lineage[0],
+            version=len(lineage),
             status=draw.choice(["CURRENT", "CURRENT", "CURRENT", "SUPERSEDED", "WITHDRAWN"]),
             depositor=kinds[account],
             depositor_account_id=account,
@@ -306,6 +313,35 @@ async def store(work: Work, town: Town) -> None:
             await work.session.execute(insert(table), same)
 
 
+CONCEALING = {
+    "document.hidden-from-holder",
+    "document.hidden-from-representatives",
+    "settings.results-too-new",
+}
+
+
+def current_of(deciding: Deciding, world: World, chain: list[DocumentFacts]) -> set[UUID]:
+    """Return which of a document's versions, the first one first, are the current ones of those
+    that the actor reads, by the decisions on each."""
+
+    def is_unknown(version: DocumentFacts) -> bool:
+        """Withdrawn or not."""
+        there = replace(version, status="CURRENT")
+        rule = deciding.decide(Action.READ_DOCUMENT, world.record, there).rule
+        return isinstance(deciding.actor, Patient) and rule in CONCEALING
+
+    found = set()
+    for place, version in enumerate(chain):
+        if not deciding.decide(Action.READ_DOCUMENT, world.record, version).is_allowed:
+            continue
+        later = chain[place + 1 :]
+        is_followed = any(one.status != "WITHDRAWN" and not is_unknown(one) for one in later)
+        is_taken = any(one.status != "SUPERSEDED" and is_unknown(one) for one in later)
+        if version.status == "CURRENT" or (is_taken and not is_followed):
+            found.add(version.id)
+    return found
+
+
 async def compare(work: Work, town: Town) -> Counter[str]:
     """Hold filter and decision equal for all that is there; return which rules decided."""
     seen: Counter[str] = Counter()
@@ -339,6 +375,16 @@ async def compare(work: Work, town: Town) -> Counter[str]:
                 seen[decision.rule] += 1
                 allowed[id_] = decision.is_allowed
                 assert (id_ in seen_documents) == decision.is_allowed, (actor, decision, facts[id_])
+        current = documents.DocumentFilter().criteria(actor, now)
+        newest = set(
+            await work.session.scalars(
+                select(Document.id).where(documents.visible_to(actor, now), *current)
+            )
+        )
+        for world in town.worlds:
+            for lineage in world.lineages:
+                chain = [facts[id_] for id_ in lineage]
+                assert newest & set(lineage) == current_of(deciding, world, chain), (actor, chain)
         for id_, record_id, source in known:
             decision = deciding.decide(Action.READ_PROFILE, record_id)
             seen[decision.rule] += 1

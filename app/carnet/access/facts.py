@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Boolean, DateTime, Text, Uuid, column, table
+from sqlalchemy import Boolean, DateTime, Integer, Text, Uuid, column, table
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from carnet.access.tables import (
@@ -43,6 +43,8 @@ DOCUMENTS = table(
     "documents",
     column("id", Uuid()),
     column("record_id", Uuid()),
+    column("lineage_id", Uuid()),
+    column("version", Integer()),
     column("status", Text()),
     column("category", Text()),
     column("type_code", Text()),

@@ -129,19 +129,20 @@ def document_visible_as(role: Role, now: datetime, document: Columns) -> ColumnE
     """Return whether somebody with this profession and standing would read the document."""
     present = document.status != "WITHDRAWN"
     if role.standing is Standing.REPRESENTATIVE:
-        return and_(
-            present,
-            _released(document, now),
-            ~document.is_hidden_from_representatives,
-            ~_too_new(document, now),
-        )
+        return and_(present, ~concealed_as(role, now, document))
     return and_(present, _read_by(_imagined(role), document))
 
 
 def concealed(actor: Actor, now: datetime, document: Columns) -> ColumnElement[bool]:
     """Return whether the actor, on the holder's side, may not know of a document in the record."""
-    hidden = or_(~_released(document, now), _too_new(document, now))
-    return or_(hidden, kept_from_delegate(actor, document))
+    return or_(_unannounced(document, now), kept_from_delegate(actor, document))
+
+
+def concealed_as(role: Role, now: datetime, document: Columns) -> ColumnElement[bool]:
+    """Return whether somebody in this role may not know of a document in the record."""
+    if role.standing is not Standing.REPRESENTATIVE:
+        return false()
+    return or_(_unannounced(document, now), document.is_hidden_from_representatives)
 
 
 def kept_from_delegate(actor: Actor, document: Columns) -> ColumnElement[bool]:
@@ -380,6 +381,10 @@ def _released(document: Columns, now: datetime) -> ColumnElement[bool]:
     return or_(
         document.hidden_from_holder_until.is_(None), document.hidden_from_holder_until <= now
     )
+
+
+def _unannounced(document: Columns, now: datetime) -> ColumnElement[bool]:
+    return or_(~_released(document, now), _too_new(document, now))
 
 
 def _too_new(document: Columns, now: datetime) -> ColumnElement[bool]:

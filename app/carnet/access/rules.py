@@ -283,6 +283,14 @@ def _is_too_new(settings: SettingsFacts, document: DocumentFacts, now: datetime)
     )
 
 
+def is_told_to_all(settings: SettingsFacts, document: DocumentFacts, now: datetime) -> bool:
+    """Tell whether everybody on the holder's side may know of a document now."""
+    until = document.hidden_from_holder_until
+    is_held = until is not None and until > now
+    is_new = document.depositor not in HOLDER_SIDE and _is_too_new(settings, document, now)
+    return not (is_held or is_new or document.is_hidden_from_representatives)
+
+
 def _not_depositor() -> Decision:
     return Decision(False, "document.not-depositor")
 

@@ -10,7 +10,7 @@ from carnet.access.deciding import Deciding, Granted, require
 from carnet.access.journal import JournalAction, ObjectKind
 from carnet.access.journal_tables import JournalEntry
 from carnet.access.queries import document_facts
-from carnet.access.rules import Action
+from carnet.access.rules import Action, is_told_to_all
 from carnet.access.volume import reached
 from carnet.access.volume_rules import Pace
 from carnet.documents.queries import content, visible_to
@@ -76,9 +76,11 @@ async def replace(
     if former.status is not DocumentStatus.CURRENT:
         raise Conflict("Only the current version can be replaced.")
     former.status = DocumentStatus.SUPERSEDED
-    former.revision += 1
-    former.updated_at = work.now
-    return await store_version(actor, work, blobs, granted, blob_id, draft.checked(), former)
+    document = await store_version(actor, work, blobs, granted, blob_id, draft.checked(), former)
+    if is_told_to_all(granted.record.settings, document_facts(document), work.now):
+        former.revision += 1
+        former.updated_at = work.now
+    return document
 
 
 async def correct(

@@ -16,7 +16,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from carnet.access.queries import settings
+from carnet.access.facts import SettingsFacts
+from carnet.access.queries import document_facts, settings
+from carnet.access.rules import is_told_to_all
 from carnet.documents.rules import file_name, released_at
 from carnet.documents.tables import (
     ContentRole,
@@ -146,7 +148,9 @@ async def land(
         if not deposit.is_superseded:  # what its source calls a former version replaces nothing
             of_lineage = Document.lineage_id == former.lineage_id
             is_current = Document.status == DocumentStatus.CURRENT
-            await _end(work, DocumentStatus.SUPERSEDED, of_lineage, is_current)
+            facts = document_facts(document)
+            is_told = is_told_to_all(chosen or SettingsFacts(), facts, work.now)
+            await _end(work, DocumentStatus.SUPERSEDED, of_lineage, is_current, is_told=is_told)
     if later is not None and later.lineage_id != document.lineage_id:
         await _put_before(work, document, later, is_first=former is None)
     if await _is_withdrawn(work, deposit):
@@ -242,16 +246,17 @@ async def _last_version(work: Work, lineage_id: UUID) -> int:
     return await work.session.scalar(statement) or 0
 
 
-async def _end(work: Work, status: DocumentStatus, *which: ColumnElement[bool]) -> list[Document]:
-    """Make documents what is no longer current, and take back what was read from them."""
-    documents = list(
-        await work.session.scalars(
-            update(Document)
-            .where(*which)
-            .values(status=status, revision=Document.revision + 1, updated_at=work.now)
-            .returning(Document)
-        )
-    )
+async def _end(
+    work: Work, status: DocumentStatus, *which: ColumnElement[bool], is_told: bool = True
+) -> list[Document]:
+    """Make documents what is no longer current, and take back what was read from them.
+
+    Where it ``is_told`` not to all who see them, they bear no trace of it.
+    """
+    ended = update(Document).where(*which).values(status=status)
+    if is_told:
+        ended = ended.values(revision=Document.revision + 1, updated_at=work.now)
+    documents = list(await work.session.scalars(ended.returning(Document)))
     await retract_facts(work, documents)
     return documents
 

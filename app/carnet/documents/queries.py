@@ -14,6 +14,7 @@ from carnet.access.deciding import Deciding
 from carnet.access.filters import document_visible, document_visible_as
 from carnet.access.queries import document_facts
 from carnet.access.rules import Action, Decision, Role
+from carnet.access.succession import is_current
 from carnet.documents.tables import Document, DocumentCategory, DocumentContent, DocumentStatus
 from carnet.errors import NotFound
 from carnet.people.actor import Actor
@@ -36,6 +37,19 @@ async def by_ids(actor: Actor, work: Work, ids: Collection[UUID]) -> dict[UUID, 
     """Return those of the documents that the actor sees."""
     statement = select(Document).where(Document.id.in_(ids), visible_to(actor, work.now))
     return {row.id: row for row in await work.session.scalars(statement)}
+
+
+async def statuses_of(
+    actor: Actor, work: Work, document_ids: Collection[UUID]
+) -> dict[UUID, DocumentStatus]:
+    """Return what each of the documents that the actor sees is to them: current, or former."""
+    statement = select(Document.id, is_current(actor, work.now, Document.__table__.c)).where(
+        Document.id.in_(document_ids), visible_to(actor, work.now)
+    )
+    return {
+        id_: DocumentStatus.CURRENT if current else DocumentStatus.SUPERSEDED
+        for id_, current in await work.session.execute(statement)
+    }
 
 
 async def contents_of(
@@ -98,11 +112,11 @@ class DocumentFilter:
     until: datetime | None = None
     with_former: bool = False  # superseded versions too
 
-    def criteria(self) -> list[ColumnElement[bool]]:
+    def criteria(self, actor: Actor, now: datetime) -> list[ColumnElement[bool]]:
         """Return the conditions for a WHERE."""
         wanted: list[ColumnElement[bool]] = []
         if not self.with_former:
-            wanted.append(Document.status == DocumentStatus.CURRENT)
+            wanted.append(is_current(actor, now, Document.__table__.c))
         if self.categories:
             wanted.append(Document.category.in_(self.categories))
         if self.type_codes:
@@ -127,7 +141,9 @@ async def pages(
     wanted: DocumentFilter,
 ) -> dict[UUID, Page[Document]]:
     """Return a page of documents for each record."""
-    statement = select(Document).where(visible_to(actor, work.now), *wanted.criteria())
+    statement = select(Document).where(
+        visible_to(actor, work.now), *wanted.criteria(actor, work.now)
+    )
     return await paginate_many(
         work, statement, order, request, parent=Document.record_id, parents=record_ids
     )
@@ -137,7 +153,9 @@ async def counts(
     actor: Actor, work: Work, record_ids: Sequence[UUID], wanted: DocumentFilter
 ) -> dict[UUID, int]:
     """Return how many of the documents the actor sees in each record."""
-    statement = select(Document).where(visible_to(actor, work.now), *wanted.criteria())
+    statement = select(Document).where(
+        visible_to(actor, work.now), *wanted.criteria(actor, work.now)
+    )
     return await count_many(work, statement, parent=Document.record_id, parents=record_ids)
 
 
@@ -190,7 +208,7 @@ async def preview_counts(
 
 def _previewed(actor: Actor, work: Work, role: Role) -> Select[Document]:
     return select(Document).where(
-        Document.status == DocumentStatus.CURRENT,
+        is_current(actor, work.now, Document.__table__.c, role),
         visible_to(actor, work.now),
         visible_as(role, work.now),
     )

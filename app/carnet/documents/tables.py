@@ -84,7 +84,7 @@ class Document(Base):
         CheckConstraint(
             "(depositor = 'PUBLISHER') = (publisher_id IS NOT NULL)", name="publisher_deposits"
         ),
-        Index("ix_documents_page", "record_id", "status", "sort_at", "id"),
+        Index("ix_documents_sorted", "record_id", "sort_at", "id"),
         Index(
             "ix_documents_held",
             "hidden_from_holder_until",

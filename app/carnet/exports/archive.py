@@ -158,8 +158,11 @@ class Archive:
             async with self._database.read() as work:
                 ids = [document.id for document in page]
                 contents = await documents.contents_of(self._actor, work, ids)
+                statuses = await documents.statuses_of(self._actor, work, ids)
             for document in page:
-                yield document_shape(document, contents.get(document.id, []), self._names)
+                if document.id in statuses:  # else it went meanwhile
+                    parts = contents.get(document.id, [])
+                    yield document_shape(document, statuses[document.id], parts, self._names)
 
     async def _pages(self, wanted: documents.DocumentFilter) -> AsyncIterator[list[Document]]:
         after: str | None = None

@@ -6,25 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from carnet.documents.tables import Document, DocumentContent
+from carnet.documents.tables import Document, DocumentContent, DocumentStatus
 from carnet.store.tables import Blob
 
 
 def document_shape(
     document: Document,
+    status: DocumentStatus,
     contents: Sequence[tuple[DocumentContent, Blob]],
     files: Mapping[tuple[UUID, int], str | None],
 ) -> dict[str, Any]:
     """Return one version of a document with its metadata and contents.
 
     Args:
+        status: what it is to whom the archive is for.
         files: the names in the archive by document and part; None where a content is damaged.
     """
     return {
         "id": str(document.id),
         "firstVersionId": str(document.lineage_id),
         "version": document.version,
-        "status": document.status.value,
+        "status": status.value,
         "title": document.title,
         "category": document.category.value,
         "type": _coding(document.type_system, document.type_code, document.type_display),

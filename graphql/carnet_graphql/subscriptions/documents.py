@@ -148,12 +148,12 @@ async def present_documents(
             events.append(DocumentRemoved(**shared, record_id=record_id, document_id=document_id))
         else:
             record_id = write_id(Record, document.record_id)
-            made = _made(kind, context.actor)
+            made = _made(kind, context.actor, document.version)
             events.append(made(**shared, record_id=record_id, document=Document.of(document)))
     return events
 
 
-def _made(kind: DocumentEventKind, actor: Actor) -> Any:
+def _made(kind: DocumentEventKind, actor: Actor, version: int) -> Any:
     """Return as what somebody is told of a document that they see."""
     match kind:
         case DocumentEventKind.DEPOSITED:
@@ -163,7 +163,7 @@ def _made(kind: DocumentEventKind, actor: Actor) -> Any:
         # What was hidden from the holder's side comes into their sight, what was masked into a
         # professional's; the others saw it all the time.
         case DocumentEventKind.RELEASED if isinstance(actor, Patient):
-            return DocumentDeposited
+            return DocumentReplaced if version > 1 else DocumentDeposited
         case DocumentEventKind.UNMASKED if isinstance(actor, Professional):
             return DocumentDeposited
     return DocumentChanged
