@@ -17,6 +17,7 @@ from sqlalchemy import Row, make_url, text
 from sqlalchemy.exc import ArgumentError
 
 from carnet.certificates.trust import TrustList
+from carnet.cli.names import unknown_names
 from carnet.errors import UserMistake
 from carnet.http.guards import trusted_networks
 from carnet.notifications.channels import Channels
@@ -56,6 +57,7 @@ class Danger(StrEnum):
     PROXY_UNBOUNDED = "PROXY_UNBOUNDED"
     DEBUG_ON = "DEBUG_ON"
     SETTING_UNUSABLE = "SETTING_UNUSABLE"
+    SETTING_UNKNOWN = "SETTING_UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ async def find_dangers(settings: Settings, env: Mapping[str, str] = os.environ) 
         OSError, DBAPIError: the database does not answer.
     """
     found = [*of_settings(settings), *_of_keys(settings), *_of_files(settings)]
+    found += [Finding(Danger.SETTING_UNKNOWN, sentence) for sentence in unknown_names(env)]
     if env.get("CARNET_DEBUG", "") not in ("", "0"):
         found.append(
             Finding(Danger.DEBUG_ON, "CARNET_DEBUG shows what people said in tracebacks: unset it.")
