@@ -73,109 +73,154 @@ class Settings:
         Raises:
             UserMistake: a value cannot be used; the message names the variable.
         """
+        found, mistakes = cls.read(env)
+        if mistakes:
+            raise mistakes[0]
+        return found
+
+    @classmethod
+    def names(cls) -> frozenset[str]:
+        """Return the variables that are read."""
+        reader = _Reader({})
+        cls._read(reader)
+        return frozenset(reader.names)
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> tuple[Settings, list[UserMistake]]:
+        """Return the settings, and what cannot be used of them: there the default stands."""
+        reader = _Reader(env)
+        found = cls._read(reader)
+        if found.query_cost_limit > found.query_budget:
+            reader.refuse_pair(
+                "CARNET_QUERY_COST_LIMIT", "CARNET_QUERY_BUDGET", "that would never run."
+            )
+        if found.sockets_per_address > found.connections_per_address and not found.trusted_proxies:
+            reader.refuse_pair(
+                "CARNET_SOCKETS_PER_ADDRESS",
+                "CARNET_CONNECTIONS_PER_ADDRESS",
+                "without a proxy, so many would never open.",
+            )
+        return found, list(reader.mistakes.values())
+
+    @classmethod
+    def _read(cls, env: _Reader) -> Settings:
         defaults = cls()
-        found = cls(
-            mode=_mode(env),
+        return cls(
+            mode=env.mode("CARNET_MODE", defaults.mode),
             host=env.get("CARNET_HOST", defaults.host),
-            port=_number(env, "CARNET_PORT", defaults.port, 1, 65535),
-            workers=_number(env, "CARNET_WORKERS", defaults.workers, 1, MOST_WORKERS),
-            data_dir=Path(env.get("CARNET_DATA_DIR", defaults.data_dir)).expanduser(),
-            database_url=env.get("CARNET_DATABASE_URL") or None,
-            migration_url=env.get("CARNET_MIGRATION_URL") or None,
-            broadcast_url=env.get("CARNET_BROADCAST_URL") or None,
-            blob_url=env.get("CARNET_BLOB_URL") or None,
-            kek_file=_path(env, "CARNET_KEK_FILE"),
-            log_key_file=_path(env, "CARNET_LOG_KEY_FILE"),
-            directory_origin=env.get("CARNET_DIRECTORY_ORIGIN") or defaults.directory_origin,
-            trust_list_file=_path(env, "CARNET_TRUST_LIST_FILE"),
-            oidc_file=_path(env, "CARNET_OIDC_FILE"),
-            password_sign_in=_number(env, "CARNET_PASSWORD_SIGN_IN", 0, 0, 1) == 1,
-            trusted_proxies=_words(env, "CARNET_TRUSTED_PROXIES"),
-            allowed_hosts=_words(env, "CARNET_ALLOWED_HOSTS"),
-            allowed_origins=_origins(env, "CARNET_ALLOWED_ORIGINS"),
-            introspection=_number(env, "CARNET_INTROSPECTION", 0, 0, 1) == 1,
+            port=env.number("CARNET_PORT", defaults.port, 1, 65535),
+            workers=env.number("CARNET_WORKERS", defaults.workers, 1, MOST_WORKERS),
+            data_dir=Path(env.get("CARNET_DATA_DIR", str(defaults.data_dir))).expanduser(),
+            database_url=env.text("CARNET_DATABASE_URL"),
+            migration_url=env.text("CARNET_MIGRATION_URL"),
+            broadcast_url=env.text("CARNET_BROADCAST_URL"),
+            blob_url=env.text("CARNET_BLOB_URL"),
+            kek_file=env.path("CARNET_KEK_FILE"),
+            log_key_file=env.path("CARNET_LOG_KEY_FILE"),
+            directory_origin=env.text("CARNET_DIRECTORY_ORIGIN") or defaults.directory_origin,
+            trust_list_file=env.path("CARNET_TRUST_LIST_FILE"),
+            oidc_file=env.path("CARNET_OIDC_FILE"),
+            password_sign_in=env.number("CARNET_PASSWORD_SIGN_IN", 0, 0, 1) == 1,
+            trusted_proxies=env.words("CARNET_TRUSTED_PROXIES"),
+            allowed_hosts=env.words("CARNET_ALLOWED_HOSTS"),
+            allowed_origins=env.origins("CARNET_ALLOWED_ORIGINS"),
+            introspection=env.number("CARNET_INTROSPECTION", 0, 0, 1) == 1,
             trusted_documents=tuple(
                 Path(name).expanduser()
                 for name in env.get("CARNET_TRUSTED_DOCUMENTS", "").split(os.pathsep)
                 if name
             ),
-            trusted_documents_only=_number(env, "CARNET_TRUSTED_DOCUMENTS_ONLY", 0, 0, 1) == 1,
-            query_cost_limit=_number(
-                env, "CARNET_QUERY_COST_LIMIT", defaults.query_cost_limit, 1, 10**9
+            trusted_documents_only=env.number("CARNET_TRUSTED_DOCUMENTS_ONLY", 0, 0, 1) == 1,
+            query_cost_limit=env.number(
+                "CARNET_QUERY_COST_LIMIT", defaults.query_cost_limit, 1, 10**9
             ),
-            query_budget=_number(env, "CARNET_QUERY_BUDGET", defaults.query_budget, 1, 10**9),
-            query_budget_per_second=_number(
-                env, "CARNET_QUERY_BUDGET_PER_SECOND", defaults.query_budget_per_second, 1, 10**9
+            query_budget=env.number("CARNET_QUERY_BUDGET", defaults.query_budget, 1, 10**9),
+            query_budget_per_second=env.number(
+                "CARNET_QUERY_BUDGET_PER_SECOND", defaults.query_budget_per_second, 1, 10**9
             ),
-            connections_per_address=_number(
-                env, "CARNET_CONNECTIONS_PER_ADDRESS", defaults.connections_per_address, 1, 10**6
+            connections_per_address=env.number(
+                "CARNET_CONNECTIONS_PER_ADDRESS", defaults.connections_per_address, 1, 10**6
             ),
-            sockets_per_address=_number(
-                env, "CARNET_SOCKETS_PER_ADDRESS", defaults.sockets_per_address, 1, 10**6
+            sockets_per_address=env.number(
+                "CARNET_SOCKETS_PER_ADDRESS", defaults.sockets_per_address, 1, 10**6
             ),
-            sockets_per_user=_number(
-                env, "CARNET_SOCKETS_PER_USER", defaults.sockets_per_user, 1, 10**6
+            sockets_per_user=env.number(
+                "CARNET_SOCKETS_PER_USER", defaults.sockets_per_user, 1, 10**6
             ),
-            smtp_url=env.get("CARNET_SMTP_URL") or None,
-            mail_from=env.get("CARNET_MAIL_FROM") or None,
-            public_url=env.get("CARNET_PUBLIC_URL") or None,
-            vapid_key_file=_path(env, "CARNET_VAPID_KEY_FILE"),
-            push_hosts=_words(env, "CARNET_PUSH_HOSTS"),
-            push_private=_number(env, "CARNET_PUSH_PRIVATE", 0, 0, 1) == 1,
-            metrics_host=env.get("CARNET_METRICS_HOST") or defaults.metrics_host,
-            metrics_port=_number(env, "CARNET_METRICS_PORT", 0, 1, 65535) or None,
-            traces_url=env.get("CARNET_TRACES_URL") or None,
-            upload_limit_bytes=_number(
-                env, "CARNET_UPLOAD_LIMIT_BYTES", defaults.upload_limit_bytes, 1, 2**50
+            smtp_url=env.text("CARNET_SMTP_URL"),
+            mail_from=env.text("CARNET_MAIL_FROM"),
+            public_url=env.text("CARNET_PUBLIC_URL"),
+            vapid_key_file=env.path("CARNET_VAPID_KEY_FILE"),
+            push_hosts=env.words("CARNET_PUSH_HOSTS"),
+            push_private=env.number("CARNET_PUSH_PRIVATE", 0, 0, 1) == 1,
+            metrics_host=env.text("CARNET_METRICS_HOST") or defaults.metrics_host,
+            metrics_port=env.number("CARNET_METRICS_PORT", 0, 1, 65535) or None,
+            traces_url=env.text("CARNET_TRACES_URL"),
+            upload_limit_bytes=env.number(
+                "CARNET_UPLOAD_LIMIT_BYTES", defaults.upload_limit_bytes, 1, 2**50
             ),
-            intake_limit_bytes=_number(
-                env, "CARNET_INTAKE_LIMIT_BYTES", defaults.intake_limit_bytes, 1, 2**32
+            intake_limit_bytes=env.number(
+                "CARNET_INTAKE_LIMIT_BYTES", defaults.intake_limit_bytes, 1, 2**32
             ),
-            request_limit_bytes=_number(
-                env, "CARNET_REQUEST_LIMIT_BYTES", defaults.request_limit_bytes, 1, 2**30
+            request_limit_bytes=env.number(
+                "CARNET_REQUEST_LIMIT_BYTES", defaults.request_limit_bytes, 1, 2**30
             ),
         )
-        if found.query_cost_limit > found.query_budget:
-            raise UserMistake(
-                "CARNET_QUERY_COST_LIMIT is above CARNET_QUERY_BUDGET: that would never run."
-            )
-        if found.sockets_per_address > found.connections_per_address and not found.trusted_proxies:
-            raise UserMistake(
-                "CARNET_SOCKETS_PER_ADDRESS is above CARNET_CONNECTIONS_PER_ADDRESS:"
-                " without a proxy, so many would never open."
-            )
-        return found
 
 
-def _mode(env: Mapping[str, str]) -> Mode:
-    value = env.get("CARNET_MODE", Mode.DEVELOPMENT.value)
-    try:
-        return Mode(value)
-    except ValueError:
-        raise UserMistake(f"CARNET_MODE is {value!r}; use development or production.") from None
+class _Reader:
+    """Reads values of the environment. What cannot be used is noted, and the default stands."""
 
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self.names: set[str] = set()  # that were asked for
+        self.mistakes: dict[str, UserMistake] = {}  # by name
 
-def _path(env: Mapping[str, str], name: str) -> Path | None:
-    value = env.get(name)
-    return Path(value).expanduser() if value else None
+    def get(self, name: str, default: str) -> str:
+        self.names.add(name)
+        return self._env.get(name, default)
 
+    def text(self, name: str) -> str | None:
+        return self.get(name, "") or None
 
-def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    return tuple(env.get(name, "").replace(",", " ").split())
+    def mode(self, name: str, default: Mode) -> Mode:
+        value = self.get(name, default.value)
+        try:
+            return Mode(value)
+        except ValueError:
+            self._refuse(name, f"{name} is {value!r}; use development or production.")
+            return default
 
+    def path(self, name: str) -> Path | None:
+        value = self.text(name)
+        return Path(value).expanduser() if value else None
 
-def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    origins = tuple(word.rstrip("/").lower() for word in _words(env, name))
-    for origin in origins:
-        if ORIGIN.fullmatch(origin) is None:
-            raise UserMistake(f"{name} has {origin!r}; an origin is like https://app.example.org.")
-    return origins
+    def words(self, name: str) -> tuple[str, ...]:
+        return tuple(self.get(name, "").replace(",", " ").split())
 
+    def origins(self, name: str) -> tuple[str, ...]:
+        origins = tuple(word.rstrip("/").lower() for word in self.words(name))
+        for origin in origins:
+            if ORIGIN.fullmatch(origin) is None:
+                self._refuse(
+                    name, f"{name} has {origin!r}; an origin is like https://app.example.org."
+                )
+                return ()
+        return origins
 
-def _number(env: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    value = env.get(name)
-    if not value:
-        return default
-    if not value.isascii() or not value.isdigit() or not least <= int(value[:20]) <= most:
-        raise UserMistake(f"{name} is {value!r}; use a number from {least} to {most}.")
-    return int(value)
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        value = self.text(name)
+        if value is None:
+            return default
+        if not value.isascii() or not value.isdigit() or not least <= int(value[:20]) <= most:
+            self._refuse(name, f"{name} is {value!r}; use a number from {least} to {most}.")
+            return default
+        return int(value)
+
+    def refuse_pair(self, above: str, below: str, why: str) -> None:
+        """Note that one value is above another, unless one of them is a default in its place."""
+        if not self.mistakes.keys() & {above, below}:
+            self._refuse(above, f"{above} is above {below}: {why}")
+
+    def _refuse(self, name: str, message: str) -> None:
+        self.mistakes[name] = UserMistake(message)

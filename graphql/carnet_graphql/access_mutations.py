@@ -8,12 +8,14 @@ from uuid import UUID
 import strawberry
 
 from carnet.access import emergencies, settings
+from carnet.access.guesses import counted
 from carnet.store.database import Work
 from carnet_graphql.context import Info
 from carnet_graphql.errors import (
     AccessDenied,
     Conflict,
     NotFound,
+    RateLimited,
     Unauthenticated,
     ValidationFailed,
 )
@@ -109,6 +111,7 @@ OpenEmergencyAccessPayload = Annotated[
     | AccessDenied
     | Conflict
     | NotFound
+    | RateLimited
     | Unauthenticated
     | ValidationFailed,
     strawberry.union("OpenEmergencyAccessPayload", description="What came of the emergency."),
@@ -165,7 +168,8 @@ class AccessMutation:
             opened.append(record_id)
             return access_id
 
-        access_id = await perform(info, input, act)
+        async with counted(info.context.actor, info.context.gate, patient):
+            access_id = await perform(info, input, act)
         if not opened:  # a repetition: the access says whose record it is
             async with info.context.database.read() as work:
                 opened.append(await emergencies.record_of(info.context.actor, work, access_id))

@@ -9,6 +9,7 @@ from uuid import UUID
 import strawberry
 
 from carnet.access import blocks, care_team, consents
+from carnet.access.guesses import counted
 from carnet.store.database import Work
 from carnet_graphql.context import Info
 from carnet_graphql.errors import (
@@ -16,6 +17,7 @@ from carnet_graphql.errors import (
     Conflict,
     NotFound,
     QuotaExceeded,
+    RateLimited,
     Unauthenticated,
     ValidationFailed,
 )
@@ -181,6 +183,7 @@ JoinCareTeamPayload = Annotated[
     | Conflict
     | NotFound
     | QuotaExceeded
+    | RateLimited
     | Unauthenticated
     | ValidationFailed,
     strawberry.union("JoinCareTeamPayload", description="What came of joining."),
@@ -205,6 +208,7 @@ AttestConsentPayload = Annotated[
     | Conflict
     | NotFound
     | QuotaExceeded
+    | RateLimited
     | Unauthenticated
     | ValidationFailed,
     strawberry.union("AttestConsentPayload", description="What came of attesting a consent."),
@@ -266,9 +270,9 @@ class GrantMutation:
             )
             return record_id
 
-        return JoinCareTeamSuccess(
-            record=await require_node(info.context, Record, await perform(info, input, act))
-        )
+        async with counted(info.context.actor, info.context.gate, patient):
+            record_id = await perform(info, input, act)
+        return JoinCareTeamSuccess(record=await require_node(info.context, Record, record_id))
 
     @strawberry.mutation(description="Take somebody out of the care team: an objection.")
     async def end_care_team_membership(
@@ -309,9 +313,9 @@ class GrantMutation:
             record_id, _ = await consents.attest_consent(info.context.actor, work, patient)
             return record_id
 
-        return AttestConsentSuccess(
-            record=await require_node(info.context, Record, await perform(info, input, act))
-        )
+        async with counted(info.context.actor, info.context.gate, patient):
+            record_id = await perform(info, input, act)
+        return AttestConsentSuccess(record=await require_node(info.context, Record, record_id))
 
     @strawberry.mutation(description="Take a consent back before its end.")
     async def revoke_consent(self, info: Info, input: RevokeConsentInput) -> RevokeConsentPayload:

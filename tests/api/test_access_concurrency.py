@@ -197,7 +197,7 @@ async def keyed(made: Scene) -> list[tuple[Actor, str, dict[str, Any], dict[str,
     ]  # fmt: skip
 
 
-READ_ONLY_TRACE = ("journal_entries", "journal_counters", "journal_unsealed")
+READ_ONLY_TRACE = ("journal_entries", "journal_counters", "journal_unsealed", "sign_in_attempts")
 
 
 async def test_a_key_does_each_mutation_once(made: Scene, database: Database) -> None:

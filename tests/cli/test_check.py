@@ -305,3 +305,30 @@ async def test_without_being_told_production_takes_no_passwords(database: Databa
     with pytest.raises(SignInFailed, match="keeps no passwords"):
         await sign_in(gate, "dominique@example.org", "correct horse battery", "192.0.2.7")
     passwords.close()
+
+
+def test_settings_that_cannot_be_parsed_are_findings_among_the_others(carnet) -> None:
+    done = carnet(
+        "check",
+        CARNET_PORT="http",
+        CARNET_ALLOWED_ORIGINS="app.example",
+        CARNET_TRUSTED_PROXIES="the-proxy",
+        CARNET_QUERY_COST_LIMIT="200000",
+        CARNET_SOCKETS_PER_ADDRESS="many",
+        CARNET_CONNECTIONS_PER_ADDRESS="5",
+        CARNET_DATABASE_URL="mysql://db/carnet",
+        CARNET_DEBUG="1",
+    )
+    assert (done.code, done.err) == (1, "")
+    found = [line.partition(": ") for line in done.out.splitlines()]
+    unusable = [said.split()[0] for danger, _, said in found if danger == "SETTING_UNUSABLE"]
+    assert unusable == [
+        "CARNET_PORT",
+        "CARNET_ALLOWED_ORIGINS",
+        "CARNET_SOCKETS_PER_ADDRESS",
+        "CARNET_QUERY_COST_LIMIT",
+        "CARNET_TRUSTED_PROXIES",
+        "CARNET_DATABASE_URL",
+    ]
+    others = [danger for danger, _, _ in found if danger != "SETTING_UNUSABLE"]
+    assert others == ["HOSTS_UNSTATED", "SIGN_IN_UNSTATED", "KEY_FILE", "KEY_FILE", "DEBUG_ON"]

@@ -26,10 +26,9 @@ def check() -> int:
     Looks at the settings, the key files and the database, and changes nothing. In production,
     `carnet serve` does the same first, and does not start when something is found.
     """
-    from carnet.cli.safety import find_dangers
-    from carnet.settings import Settings
+    from carnet.cli.safety import find_all
 
-    found = wait_for(find_dangers(Settings.from_env()))
+    found = wait_for(find_all())
     for finding in found:
         click.echo(str(finding))
     if found:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
 import click
 
-from carnet.cli.faults import installed_version
+from carnet.cli.faults import installed_version, tell
+from carnet.cli.names import unknown_names
 
 COMMANDS = {
     "demo": "carnet.cli.serve:demo",
@@ -118,5 +120,10 @@ class Lazy(click.Group):
     },
 )
 @click.version_option(installed_version(), prog_name="carnet")
-def carnet() -> None:
+@click.pass_context
+def carnet(context: click.Context) -> None:
     """Run Carnet, an open digital health record server, and look after it."""
+    command, mode = context.invoked_subcommand, os.environ.get("CARNET_MODE")
+    if command != "check" and (command, mode) != ("serve", "production"):  # they are findings there
+        for sentence in unknown_names(os.environ):
+            tell(sentence)

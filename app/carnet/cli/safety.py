@@ -17,6 +17,7 @@ from sqlalchemy import Row, make_url, text
 from sqlalchemy.exc import ArgumentError
 
 from carnet.certificates.trust import TrustList
+from carnet.cli.names import unknown_names
 from carnet.errors import UserMistake
 from carnet.http.guards import trusted_networks
 from carnet.notifications.channels import Channels
@@ -56,6 +57,7 @@ class Danger(StrEnum):
     PROXY_UNBOUNDED = "PROXY_UNBOUNDED"
     DEBUG_ON = "DEBUG_ON"
     SETTING_UNUSABLE = "SETTING_UNUSABLE"
+    SETTING_UNKNOWN = "SETTING_UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,25 @@ class Finding:
         return f"{self.danger.value}: {self.message}"
 
 
+async def find_all(env: Mapping[str, str] = os.environ) -> list[Finding]:
+    """Return what `find_dangers` does, after the settings that cannot be read; the default stands
+    for each of those.
+
+    Raises:
+        OSError, DBAPIError: the database does not answer.
+    """
+    settings, mistakes = Settings.read(env)
+    return [*map(_unusable, mistakes), *await find_dangers(settings, env)]
+
+
 async def find_dangers(settings: Settings, env: Mapping[str, str] = os.environ) -> list[Finding]:
     """Return everything that is unsafe outside development; changes nothing.
 
     Raises:
-        UserMistake: a setting cannot be read at all.
         OSError, DBAPIError: the database does not answer.
     """
     found = [*of_settings(settings), *_of_keys(settings), *_of_files(settings)]
+    found += [Finding(Danger.SETTING_UNKNOWN, sentence) for sentence in unknown_names(env)]
     if env.get("CARNET_DEBUG", "") not in ("", "0"):
         found.append(
             Finding(Danger.DEBUG_ON, "CARNET_DEBUG shows what people said in tracebacks: unset it.")
@@ -90,8 +103,15 @@ async def find_dangers(settings: Settings, env: Mapping[str, str] = os.environ) 
             )
         )
     else:
-        found += await _of_database(settings.database_url)
+        try:
+            found += await _of_database(settings.database_url)
+        except UserMistake as mistake:
+            found.append(_unusable(mistake))
     return found
+
+
+def _unusable(mistake: UserMistake) -> Finding:
+    return Finding(Danger.SETTING_UNUSABLE, mistake.message)
 
 
 def of_settings(settings: Settings) -> Iterator[Finding]:
@@ -108,7 +128,12 @@ def of_settings(settings: Settings) -> Iterator[Finding]:
             "say what this server is called, in CARNET_ALLOWED_HOSTS or CARNET_PUBLIC_URL;"
             " any name would do.",
         )
-    if any(network.prefixlen == 0 for network in trusted_networks(settings.trusted_proxies)):
+    try:
+        networks = trusted_networks(settings.trusted_proxies)
+    except UserMistake as mistake:
+        yield _unusable(mistake)
+        networks = []
+    if any(network.prefixlen == 0 for network in networks):
         yield Finding(
             Danger.PROXY_UNBOUNDED,
             "CARNET_TRUSTED_PROXIES trusts everybody, so that anybody can pretend any address.",
@@ -179,7 +204,7 @@ def _of_files(settings: Settings) -> Iterator[Finding]:
         try:
             open_it()
         except UserMistake as mistake:
-            yield Finding(Danger.SETTING_UNUSABLE, mistake.message)
+            yield _unusable(mistake)
 
 
 def _is_folder(blob_url: str | None) -> bool:

@@ -1,7 +1,7 @@
-"""Attempts to sign in, counted before the password is looked at.
+"""Attempts to sign in, and to find a patient, counted before what was said is looked at.
 
-Each attempt is a row that is committed first. An advisory lock on the address and one on the
-login make counting and writing one step, so that parallel attempts cannot exceed the limits.
+Each attempt is a row that is committed first. An advisory lock on the address or account and one
+on the login make counting and writing one step, so that parallel attempts cannot exceed the limits.
 A refused attempt is not counted: whoever hammers a login does not prolong its owner's wait.
 """
 
@@ -31,7 +31,7 @@ def derive_login_key(server_key: bytes) -> bytes:
 
 
 class Attempts:
-    """Counts attempts for each login and each address.
+    """Counts attempts for each login, and for each address or, of who has signed in, account.
 
     ``key`` hides the logins (see `derive_login_key`); a new key forgets the counts by login.
     """
@@ -50,7 +50,7 @@ class Attempts:
         Raises:
             RateLimited: the login or the address must wait; nothing was counted.
         """
-        login_hash = hmac.digest(self._key, login.encode(errors="replace"), "sha256")
+        login_hash = self._hash(login)
         source = counted_address(address)
         async with self._database.write() as work:
             # The address first, always: two attempts never wait for each other in a circle.
@@ -58,13 +58,36 @@ class Attempts:
             await _lock(work, b"login:" + login_hash)
             await self._refuse_address(work, source)
             await self._refuse_login(work, login_hash)
-            attempt = SignInAttempt(
-                id=work.new_id(), login_hash=login_hash, address=source, attempted_at=work.now
-            )
-            work.session.add(attempt)
-            await work.session.flush()
-            await _purge(work)
-            return attempt.id
+            return await _count(work, login_hash, address=source)
+
+    async def begin_signed_in(self, name: str, account_id: UUID) -> UUID:
+        """Count one attempt of who has signed in, in a transaction of its own; return its id.
+
+        Their address is not counted: others are behind it.
+
+        Args:
+            name: of what is tried, by this account: nobody else waits because of it. No login
+                has spaces, so one with spaces is none.
+            account_id: who tries.
+
+        Raises:
+            RateLimited: the account must wait, with this or with anything; nothing was counted.
+        """
+        login_hash = self._hash(f"{name} by {account_id}")
+        async with self._database.write() as work:
+            await _lock(work, b"account:" + account_id.bytes)
+            failed, first = await self._failures(work, account_id)
+            _refuse(rules.account_wait(work.now, failed, first))
+            await self._refuse_login(work, login_hash)
+            return await _count(work, login_hash, account_id=account_id)
+
+    async def failed(self, work: Work, account_id: UUID) -> int:
+        """Return how many attempts of an account failed within the window of accounts."""
+        return (await self._failures(work, account_id))[0]
+
+    async def withdraw(self, work: Work, attempt_id: UUID) -> None:
+        """Forget the attempt: it was none."""
+        await work.session.execute(delete(SignInAttempt).where(SignInAttempt.id == attempt_id))
 
     async def succeed(self, work: Work, attempt_id: UUID) -> None:
         """Mark the attempt: the login's failures up to now count no more."""
@@ -73,6 +96,9 @@ class Attempts:
             .where(SignInAttempt.id == attempt_id)
             .values(succeeded_at=work.now)
         )
+
+    def _hash(self, name: str) -> bytes:
+        return hmac.digest(self._key, name.encode(errors="replace"), "sha256")
 
     async def _refuse_login(self, work: Work, login_hash: bytes) -> None:
         mine = SignInAttempt.login_hash == login_hash
@@ -98,6 +124,15 @@ class Attempts:
         failed, first = (await work.session.execute(statement)).one()
         _refuse(rules.address_wait(work.now, failed, first))
 
+    async def _failures(self, work: Work, account_id: UUID) -> tuple[int, datetime | None]:
+        statement = select(func.count(), func.min(SignInAttempt.attempted_at)).where(
+            SignInAttempt.account_id == account_id,
+            SignInAttempt.attempted_at > work.now - rules.ACCOUNT_WINDOW,
+            SignInAttempt.succeeded_at.is_(None),
+        )
+        failed, first = (await work.session.execute(statement)).one()
+        return failed, first
+
 
 def counted_address(address: str) -> str:
     """Return the address under which attempts are counted: IPv6 by its network of 64 bits."""
@@ -112,6 +147,22 @@ def counted_address(address: str) -> str:
 def _refuse(wait: timedelta) -> None:
     if wait > timedelta():
         raise RateLimited(retry_after=math.ceil(wait.total_seconds()))
+
+
+async def _count(
+    work: Work, login_hash: bytes, *, address: str | None = None, account_id: UUID | None = None
+) -> UUID:
+    attempt = SignInAttempt(
+        id=work.new_id(),
+        login_hash=login_hash,
+        address=address,
+        account_id=account_id,
+        attempted_at=work.now,
+    )
+    work.session.add(attempt)
+    await work.session.flush()
+    await _purge(work)
+    return attempt.id
 
 
 async def _lock(work: Work, name: bytes) -> None:

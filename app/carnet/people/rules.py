@@ -189,6 +189,11 @@ LOGIN_WINDOW = timedelta(days=1)
 ADDRESS_LIMIT = 60
 ADDRESS_WINDOW = timedelta(minutes=15)
 
+# Patients whom one account did not find. Most callers of a regulation centre may have no record,
+# and it reaches up to 120 patients an hour; nobody types more numbers than that.
+ACCOUNT_LIMIT = 120
+ACCOUNT_WINDOW = timedelta(hours=1)
+
 
 def login_delay(failed: int) -> timedelta:
     """Return how long after the last of ``failed`` attempts in a row the next may come."""
@@ -214,3 +219,10 @@ def address_wait(now: datetime, failed: int, first_failed_at: datetime | None) -
     if failed < ADDRESS_LIMIT or first_failed_at is None:
         return timedelta()
     return max(first_failed_at + ADDRESS_WINDOW - now, timedelta(seconds=1))
+
+
+def account_wait(now: datetime, failed: int, first_failed_at: datetime | None) -> timedelta:
+    """Return how long an account must wait until the first failure leaves the window."""
+    if failed < ACCOUNT_LIMIT or first_failed_at is None:
+        return timedelta()
+    return max(first_failed_at + ACCOUNT_WINDOW - now, timedelta(seconds=1))

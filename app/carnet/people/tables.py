@@ -188,19 +188,23 @@ class Session(Base):
 
 
 class SignInAttempt(Base):
-    """One attempt, written before the password is looked at, so that parallel tries count too.
+    """One attempt, written before what was said is looked at, so that parallel tries count too.
 
-    ``login_hash`` is keyed, so the table tells nobody which logins exist.
+    ``login_hash`` is keyed, so the table tells nobody which logins or numbers exist. Who has signed
+    in is counted by the account, anybody else by the address.
     """
 
     __tablename__ = "sign_in_attempts"
     __table_args__ = (
         Index("ix_sign_in_attempts_login_hash_attempted_at", "login_hash", "attempted_at"),
         Index("ix_sign_in_attempts_address_attempted_at", "address", "attempted_at"),
+        Index("ix_sign_in_attempts_account_id_attempted_at", "account_id", "attempted_at"),
+        CheckConstraint("(address IS NULL) <> (account_id IS NULL)", name="one_source"),
     )
 
     id: Mapped[Id]
     login_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    address: Mapped[str] = mapped_column(INET)
+    address: Mapped[str | None] = mapped_column(INET)
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     attempted_at: Mapped[datetime]
     succeeded_at: Mapped[datetime | None]
