@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -90,6 +90,8 @@ class Settings:
         """Return the settings, and what cannot be used of them: there the default stands."""
         reader = _Reader(env)
         found = cls._read(reader)
+        if not found.connections_per_address:
+            found = replace(found, connections_per_address=2 * found.sockets_per_address)
         if found.query_cost_limit > found.query_budget:
             reader.refuse_pair(
                 "CARNET_QUERY_COST_LIMIT", "CARNET_QUERY_BUDGET", "that would never run."
@@ -138,9 +140,7 @@ class Settings:
             query_budget_per_second=env.number(
                 "CARNET_QUERY_BUDGET_PER_SECOND", defaults.query_budget_per_second, 1, 10**9
             ),
-            connections_per_address=env.number(
-                "CARNET_CONNECTIONS_PER_ADDRESS", defaults.connections_per_address, 1, 10**6
-            ),
+            connections_per_address=env.number("CARNET_CONNECTIONS_PER_ADDRESS", 0, 1, 10**6),
             sockets_per_address=env.number(
                 "CARNET_SOCKETS_PER_ADDRESS", defaults.sockets_per_address, 1, 10**6
             ),

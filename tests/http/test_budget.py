@@ -114,3 +114,5 @@ def test_sockets_that_would_never_open_are_a_mistake() -> None:
         Settings.from_env(few)
     proxied = Settings.from_env(few | {"CARNET_TRUSTED_PROXIES": "10.0.0.4"})
     assert (proxied.connections_per_address, proxied.sockets_per_address) == (10, 11)
+    more = Settings.from_env({"CARNET_SOCKETS_PER_ADDRESS": "100000"})
+    assert more.connections_per_address == 200_000

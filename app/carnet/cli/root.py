@@ -65,7 +65,7 @@ Settings (environment variables), with their [defaults]:
   CARNET_QUERY_COST_LIMIT         what one operation may cost [10000]
   CARNET_QUERY_BUDGET             what a viewer may spend at once [100000]
   CARNET_QUERY_BUDGET_PER_SECOND  what comes back of it [5000]
-  CARNET_CONNECTIONS_PER_ADDRESS  connections of one address that is no trusted proxy [2000]
+  CARNET_CONNECTIONS_PER_ADDRESS  connections of one address that is no proxy [2 × sockets]
   CARNET_SOCKETS_PER_ADDRESS      open sockets and event streams of one address [1000]
   CARNET_SOCKETS_PER_USER         the same of one user [32]
   CARNET_TRUSTED_PROXIES          addresses or networks whose X-Forwarded-For is believed
