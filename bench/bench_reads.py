@@ -102,6 +102,9 @@ async def measure(server: Served, url: URL, token: str, count: int) -> None:
     for _ in range(ROUNDS):
         for name, act in acts.items():
             alone[name] += await timed(act, count)
+            for line in range(1, LINES):  # the server has closed what was idle for long
+                lines[line].close()
+                lines[line] = await Line.open(server.port)
             together[name].append(await rate(act, count))
     for line in lines:
         line.close()

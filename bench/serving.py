@@ -42,6 +42,8 @@ class Served:
             **{name: value for name, value in os.environ.items() if not name.startswith("CARNET_")},
             "CARNET_DATA_DIR": str(folder / "data"),
             "CARNET_PORT": str(port),
+            "CARNET_QUERY_BUDGET": "1000000000",  # one client asks as much as a thousand people
+            "CARNET_QUERY_BUDGET_PER_SECOND": "1000000000",
             "PYTHONUNBUFFERED": "1",
         }
 

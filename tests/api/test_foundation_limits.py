@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from time import perf_counter
+from time import process_time
 from typing import Any
 from uuid import UUID
 
@@ -378,9 +378,9 @@ async def test_a_chain_of_doubling_fragments_is_refused_at_once(body: str) -> No
     )
     query = "{ tree { ...F0 } } " + chain + " fragment F90 on Tree { leaf }"
     document = parse(query)
-    started_at = perf_counter()
+    started_at = process_time()
     assert check_size(document) is not None
-    assert perf_counter() - started_at < 0.05  # an exponential rule would not end at all
+    assert process_time() - started_at < 0.05  # an exponential rule would not end at all
     result = await asyncio.wait_for(ask(query), 5)
     assert result.data is None and len(result.errors) == 1
 
