@@ -11,7 +11,8 @@ import world
 from sqlalchemy import select
 
 from carnet.documents.actions import deposit, hide_from_representatives, replace, set_masked
-from carnet.documents.deposits import Deposit, Landing, land
+from carnet.documents.deposits import Deposit, land
+from carnet.documents.landed import Landing
 from carnet.documents.queries import by_ids
 from carnet.documents.tables import Document, DocumentCategory
 from carnet.documents.versions import DocumentDraft
@@ -54,8 +55,8 @@ async def publisher(database: Database) -> Publisher:
 
 async def put(database: Database, sent: Deposit) -> tuple[UUID, Landing]:
     async with database.write() as work:
-        document, landing = await land(work, sent, [])
-        return document.id, landing
+        landed = await land(work, sent, [])
+        return landed.document.id, landed.landing
 
 
 def of(publisher: Publisher, record_id: UUID, id_: str, **more: Any) -> Deposit:
