@@ -116,12 +116,12 @@ async def tell(work: Work, facts: Sequence[Fact]) -> None:
     )
 
 
-async def tell_delayed(work: Work, record_id: UUID, days: int, former_days: int) -> None:
+async def tell_delayed(work: Work, record_id: UUID, ids: Sequence[UUID]) -> None:
     """Tell who follows for the holder that results went out of their sight until they are older.
 
-    The entry of the change of settings names no document, so `tell` cannot.
+    No entry of the journal says so by itself, so `tell` cannot: that of a change of settings names
+    no document, that of a correction not what the document was.
     """
-    ids = await delays.lost(work, record_id, days, former_days)
     if ids:
         holder_side, _ = (await _inboxes(work, {record_id}))[record_id]
         streams = (record_id, *sorted(holder_side))

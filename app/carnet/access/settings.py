@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from carnet.access import delays
 from carnet.access.deciding import require
 from carnet.access.delays import LONGEST_DELAY
 from carnet.access.events import tell_delayed
@@ -80,5 +81,6 @@ async def change_settings(
     told = {name: str(value).lower() for name, value in changed.items()}
     await granted.journal(JournalAction.CHANGE_SETTINGS, details=told)
     if days is not None:
-        await tell_delayed(work, record_id, days, values["hide_results_days"])
+        lost = await delays.lost(work, record_id, days, values["hide_results_days"])
+        await tell_delayed(work, record_id, lost)
     return record_id

@@ -7,6 +7,9 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 
 from carnet.access.deciding import Deciding, Granted, require
+from carnet.access.delays import lost_by_category
+from carnet.access.events import tell_delayed
+from carnet.access.facts import RESULT_CATEGORIES
 from carnet.access.journal import JournalAction, ObjectKind
 from carnet.access.journal_tables import JournalEntry
 from carnet.access.queries import document_facts
@@ -96,10 +99,14 @@ async def correct(
     if document.revision != revision:
         raise Conflict()
     await _check_type(actor, work, document, draft)
+    was_result = document.category.value in RESULT_CATEGORIES
     describe(document, draft.checked(), work)
     document.revision += 1
     await work.session.flush()
     await write_entry(granted, JournalAction.CORRECT_DOCUMENT, document, work)
+    if not was_result:
+        lost = await lost_by_category(work, document.record_id, [document.id])
+        await tell_delayed(work, document.record_id, lost)
     return document
 
 

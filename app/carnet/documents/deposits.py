@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import InstrumentedAttribute
 
+from carnet.access.facts import RESULT_CATEGORIES
 from carnet.access.queries import settings
 from carnet.documents.landed import Landed, Landing
 from carnet.documents.rules import file_name, released_at
@@ -323,6 +324,7 @@ async def _renew(work: Work, document: Document, deposit: Deposit) -> Landed:
     }
     if not changed:
         return Landed(document, Landing.DUPLICATE)
+    was_result = document.category.value in RESULT_CATEGORIES
     for name, value in changed.items():
         setattr(document, name, value)
     document.revision += 1
@@ -332,7 +334,9 @@ async def _renew(work: Work, document: Document, deposit: Deposit) -> Landed:
         "is_hidden_from_representatives" in changed
         and document.status is not DocumentStatus.WITHDRAWN
     )
-    return Landed(document, Landing.UPDATED, hidden=(document.id,) if is_taken else ())
+    hidden = (document.id,) if is_taken else ()
+    is_result_now = document.category.value in RESULT_CATEGORIES and not was_result
+    return Landed(document, Landing.UPDATED, hidden=hidden, is_result_now=is_result_now)
 
 
 def _metadata(work: Work, deposit: Deposit) -> dict[str, Any]:

@@ -22,10 +22,11 @@ class Landed:
     """A deposit that landed, and whom it took something from.
 
     ``hidden`` are versions that who acts for the holder saw until then, ``masked`` those that
-    professionals saw.
+    professionals saw. ``is_result_now``: it stood in a folder that is none of results.
     """
 
     document: Document
     landing: Landing
     hidden: tuple[UUID, ...] = ()
     masked: tuple[UUID, ...] = ()
+    is_result_now: bool = False

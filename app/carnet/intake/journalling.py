@@ -9,6 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from carnet.access.delays import lost_by_category
+from carnet.access.events import tell_delayed
 from carnet.access.journal import Fact, JournalAction, ObjectKind, write
 from carnet.documents.landed import Landed
 from carnet.documents.tables import Document
@@ -105,6 +107,12 @@ async def write_entries(actor: Publisher, work: Work, done: Done) -> None:
         for (record_id, action, kind, is_held, category), ids in grouped.items()
     ]
     await write(actor, work, facts)
+    moved: dict[UUID, set[UUID]] = defaultdict(set)
+    for landed in done.landed.values():
+        if landed.is_result_now:
+            moved[landed.document.record_id].add(landed.document.id)
+    for record_id, ids in moved.items():
+        await tell_delayed(work, record_id, await lost_by_category(work, record_id, ids))
 
 
 def _what(item: Item, outcome: Outcome) -> tuple[JournalAction, ObjectKind | None] | None:
