@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -49,6 +50,28 @@ class Deciding:
             return Decision(False, "access.no-grant")
         now = moment or self._work.now
         return decide(self.actor, action, record, self._grants[record_id], now, document)
+
+    def with_emergencies_shown(self) -> Deciding:
+        """Return what decides as if emergencies showed masked documents."""
+        records = {
+            id_: replace(facts, settings=replace(facts.settings, shows_masked_in_emergency=True))
+            for id_, facts in self.records.items()
+        }
+        return Deciding(self.actor, self._work, records, self._grants)
+
+    def with_members_until(self, at: datetime) -> Deciding:
+        """Return what decides as if memberships that ended at that moment had not."""
+        grants = {
+            id_: replace(
+                each,
+                memberships=tuple(
+                    replace(member, ended_at=None) if member.ended_at == at else member
+                    for member in each.memberships
+                ),
+            )
+            for id_, each in self._grants.items()
+        }
+        return Deciding(self.actor, self._work, self.records, grants)
 
     def until(self, record_id: UUID) -> datetime | None:
         """Return the next moment at which a grant on the record ends by itself, if one does."""

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from carnet.access import delays
 from carnet.access.deciding import require
 from carnet.access.delays import LONGEST_DELAY
-from carnet.access.events import tell_delayed
+from carnet.access.events import DocumentEventKind, tell_delayed, tell_masked
 from carnet.access.facts import SettingsFacts
 from carnet.access.journal import JournalAction
 from carnet.access.locating import lock_record
@@ -83,4 +83,6 @@ async def change_settings(
     if days is not None:
         lost = await delays.lost(work, record_id, days, values["hide_results_days"])
         await tell_delayed(work, record_id, lost)
+    if changed.get("shows_masked_in_emergency") is False:
+        await tell_masked(work, record_id, DocumentEventKind.SHUT)
     return record_id
