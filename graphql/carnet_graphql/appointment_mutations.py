@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
@@ -22,7 +23,12 @@ from carnet_graphql.errors import (
     Unauthenticated,
     ValidationFailed,
 )
-from carnet_graphql.idempotency import IdempotencyKey, idempotency_key, perform
+from carnet_graphql.idempotency import (
+    IdempotencyKey,
+    idempotency_key,
+    perform,
+    perform_telling,
+)
 from carnet_graphql.node import read_id, require_node
 from carnet_graphql.records import Record
 
@@ -241,16 +247,12 @@ class AppointmentMutation:
     ) -> ImportAppointmentsPayload:
         """Import a file."""
         record_id = read_id(input.record_id, Record, "recordId")
-        outcome = ImportOutcome()
 
-        async def act(work: Work) -> UUID:
-            nonlocal outcome
-            outcome = await import_ics(
-                info.context.actor, work, record_id, input.ics, input.time_zone
-            )
-            return record_id
+        async def act(work: Work) -> dict[str, Any]:
+            actor = info.context.actor
+            return asdict(await import_ics(actor, work, record_id, input.ics, input.time_zone))
 
-        await perform(info, input, act)
+        outcome = ImportOutcome(**await perform_telling(info, input, act))
         return ImportAppointmentsSuccess(
             record=await require_node(info.context, Record, record_id),
             created=outcome.created,

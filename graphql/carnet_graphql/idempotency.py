@@ -15,7 +15,8 @@ The input of every mutation that writes ends with the field
         return MaskDocumentSuccess(document=await load_node(info.context, Document, key))
 
 ``act`` returns the id of what it made or changed. A repeated key returns the same id without
-acting, and what it names is read again, with the rights of that moment.
+acting, and what it names is read again, with the rights of that moment. Where the answer also says
+how much was done, ``act`` returns that, and `perform_telling` remembers it.
 """
 
 from __future__ import annotations
@@ -62,6 +63,26 @@ async def perform(info: Info, input: object, act: Callable[[Work], Awaitable[UUI
         act: does the action.
 
     Raises:
+        Conflict, Unauthenticated, RightsChanged: as `perform_telling`.
+    """
+
+    async def tell(work: Work) -> dict[str, Any]:
+        return {"id": str(await act(work))}
+
+    return UUID((await perform_telling(info, input, tell))["id"])
+
+
+async def perform_telling(
+    info: Info, input: object, act: Callable[[Work], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    """Do the action in one transaction, at most once per key, and return what it tells.
+
+    Args:
+        info: of the mutation's field, whose name belongs to the request.
+        input: the mutation's input; its ``idempotency_key`` may be unset.
+        act: does the action, and tells of it in ids, counts and words of ours, as JSON has them.
+
+    Raises:
         Conflict: the key was used for another request.
         Unauthenticated: a key came without a session; an anonymous actor has none of their own.
         RightsChanged: what an earlier mutation of the operation showed may not be shown.
@@ -71,22 +92,17 @@ async def perform(info: Info, input: object, act: Callable[[Work], Awaitable[UUI
     await context.settle()  # what an earlier mutation showed is judged before this one acts
     async with context.database.write() as work:
         if key is None:
-            done = await act(work)
+            told = await act(work)
         else:
-
-            async def answer() -> dict[str, Any]:
-                return {"id": str(await act(work))}
-
-            remembered = await once(
+            told = await once(
                 work,
                 actor=actor_key(context.actor),
                 key=key,
                 request_hash=request_hash(info.field_name, input),
-                act=answer,
+                act=lambda: act(work),
             )
-            done = UUID(remembered["id"])
     context.forget()
-    return done
+    return told
 
 
 def request_hash(operation: str, input: object) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -10,18 +11,23 @@ import graph
 import pytest
 import scene
 import world
+from feeding import Feed, document
 from scene import PLAIN, SECRET, Scene
 
 from carnet.access.journal import Fact, JournalAction, ObjectKind, write
 from carnet.access.sealing import seal
 from carnet.documents import journal as journals
+from carnet.intake.model import ImmunizationItem, WithdrawalItem
 from carnet.people.actor import Patient
+from carnet.records.tables import Immunization
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
+from carnet.values import Coding, PartialDate
 from carnet_client import journal as client
 
 JOURNAL = """query($id: ID!, $size: String!) { record(id: $id) { journal(first: 100) { totalCount
   edges { node { id action number leaf leafIndex inclusionProof(treeSize: $size) } } } } }"""
+DAY = PartialDate("2024-03-01")
 PROOF = ("number", "leaf", "leafIndex", "inclusionProof")
 
 
@@ -83,6 +89,43 @@ async def test_what_a_hidden_document_said_leaves_no_trace(
     assert [node is not None for node in found["nodes"]] == [is_told] * len(entries)
     actions = {one["action"] for one in (await archived(made, caregiver))["released"]}
     assert actions & FED == (FED if is_told else set())
+
+
+@pytest.mark.parametrize("go", ["withdrawn", "corrected"])
+async def test_a_secret_dose_leaves_no_trace_when_it_goes(
+    made: Scene, caregiver: Patient, go: str
+) -> None:
+    feed = Feed(made.database, made.blobs, await world.publisher(made.database), made.ins)
+    secret = replace(document("s"), is_hidden_from_representatives=True)
+    bcg, yellow = [Coding("http://hl7.org/fhir/sid/cvx", code) for code in ("19", "37")]
+    told_in = ImmunizationItem("dose s", "p", "BCG", (bcg,), given_on=DAY, document="s")
+    await feed.send(
+        document("p"), replace(told_in, source_key="p", codings=(yellow,), document="p")
+    )
+    _, dose_id = await feed.send(secret, told_in)
+    assert dose_id is not None
+    await note(made, JournalAction.READ_PROFILE, ObjectKind.IMMUNIZATION, dose_id)
+    of_doses = {"REPORT_DOSE", "READ_PROFILE"}
+    before = {one["id"] for one in await told(made, caregiver) if one["action"] in of_doses}
+    assert len(before) == 1
+    if go == "withdrawn":
+        await feed.send(WithdrawalItem("w", "p", "s"), WithdrawalItem("v", "p", "p"))
+    else:  # into what is another dose
+        await feed.send(secret, replace(told_in, codings=(yellow,)))
+    async with made.database.read() as work:
+        assert await work.session.get(Immunization, dose_id) is None
+    after = {one["id"] for one in await told(made, caregiver) if one["action"] in of_doses}
+    assert after == (before if go == "withdrawn" else set())
+    own = [one["action"] for one in await told(made, made.holder) if one["action"] in of_doses]
+    assert sorted(own) == ["READ_PROFILE"] + ["REPORT_DOSE"] * (2 if go == "withdrawn" else 3)
+
+
+async def test_nor_does_one_that_its_holder_may_not_know_of_yet(made: Scene) -> None:
+    feed = Feed(made.database, made.blobs, await world.publisher(made.database), made.ins)
+    held = replace(document("h"), is_hidden_from_holder=True)
+    await feed.send(held, ImmunizationItem("dose h", "p", "BCG", given_on=DAY, document="h"))
+    await feed.send(WithdrawalItem("w", "p", "h"))
+    assert {one["action"] for one in await told(made, made.holder)} & FED == set()
 
 
 async def test_no_number_tells_that_something_is_left_out(made: Scene, caregiver: Patient) -> None:

@@ -242,7 +242,7 @@ async def test_a_publishers_version_is_kept_from_them_in_any_order_also_when_it_
     ]
     for deposit in sent if order == "in order" else reversed(sent):
         async with database.write() as work:
-            document, _ = await land(work, deposit, [])
+            document = (await land(work, deposit, [])).document
             if deposit.unique_id == "1":
                 first = write_id(Document, document.id)
             else:

@@ -47,6 +47,17 @@ def test_an_organization_is_registered_once_for_its_number(carnet) -> None:
     )
 
 
+def test_an_organization_of_no_known_type_is_refused(carnet) -> None:
+    name = f"Cabinet {uuid4()}"
+    refused = carnet("organization", "add", name, "--facility-type", "NONSENSE")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.line.startswith("NONSENSE is no type of establishment; ")
+    assert "JDV_J02" in refused.line
+    assert name not in carnet("organization", "list").out
+    for code in ("SA07", "SNR"):
+        assert carnet("organization", "add", name, "--facility-type", code).code == 0
+
+
 def test_a_professional_with_a_wrong_number_is_refused(carnet) -> None:
     refused = carnet("professional", "add", "10101234565", "X", "Y", "--profession", "10")
     assert (refused.code, refused.line) == (1, "An RPPS number is 11 digits with a Luhn key.")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_fields
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 import pytest
 import world
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from carnet.access.journal import JournalAction
 from carnet.documents.actions import deposit, hide_from_representatives, replace, set_masked
-from carnet.documents.deposits import Deposit, Landing, land
+from carnet.documents.deposits import Deposit, land
+from carnet.documents.journal import JournalFilter, counts
+from carnet.documents.landed import Landing
 from carnet.documents.queries import by_ids
 from carnet.documents.tables import Document, DocumentCategory
 from carnet.documents.versions import DocumentDraft
@@ -19,6 +23,7 @@ from carnet.errors import AccessDenied
 from carnet.people.actor import Patient, Professional, Publisher, actor_key
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
+from carnet.store.tables import Event
 
 DRAFT = DocumentDraft("Plan", DocumentCategory.OTHER)
 
@@ -54,8 +59,8 @@ async def publisher(database: Database) -> Publisher:
 
 async def put(database: Database, sent: Deposit) -> tuple[UUID, Landing]:
     async with database.write() as work:
-        document, landing = await land(work, sent, [])
-        return document.id, landing
+        landed = await land(work, sent, [])
+        return landed.document.id, landed.landing
 
 
 def of(publisher: Publisher, record_id: UUID, id_: str, **more: Any) -> Deposit:
@@ -212,3 +217,50 @@ async def test_what_the_holder_hid_only_the_holder_shows(
     async with database.write() as work:
         await hide_from_representatives(holder, work, second, False)
     assert len(await seen_by(database, caregiver)) == 2
+
+
+async def test_the_holders_word_stands_also_for_what_was_hidden_already(
+    database: Database,
+    blobs: BlobStore,
+    holder: Patient,
+    doctor: Professional,
+    caregiver: Patient,
+    record_id: UUID,
+) -> None:
+    blob_id = await upload(database, blobs, doctor)
+    hidden = replace_fields(DRAFT, is_hidden_from_representatives=True)
+    async with database.write() as work:
+        document_id = (await deposit(doctor, work, blobs, record_id, blob_id, hidden)).id
+    before = await told_of(database, document_id)
+    for _ in range(2):
+        await hide(database, holder, document_id)
+    assert await told_of(database, document_id) == before  # nobody sees that anything happened
+    assert await hides_of(database, holder, record_id) == 1
+    assert await hides_of(database, caregiver, record_id) == 0
+    with pytest.raises(AccessDenied) as refused:
+        async with database.write() as work:
+            await hide_from_representatives(doctor, work, document_id, False)
+    assert refused.value.rule == "access.holder-only"
+    assert await seen_by(database, caregiver) == set()
+    async with database.write() as work:
+        await hide_from_representatives(holder, work, document_id, False)
+    async with database.write() as work:
+        await hide_from_representatives(doctor, work, document_id, True)
+    async with database.write() as work:
+        await hide_from_representatives(doctor, work, document_id, False)  # their own decision
+    assert len(await seen_by(database, caregiver)) == 1
+
+
+async def told_of(database: Database, document_id: UUID) -> tuple[int, int]:
+    """Return the document's revision, and how many events there are of it."""
+    async with database.read() as work:
+        document = await work.session.get_one(Document, document_id)
+        events = select(func.count(Event.id.distinct())).where(Event.subject_id == document_id)
+        return document.revision, await work.session.scalar(events) or 0
+
+
+async def hides_of(database: Database, actor: Patient, record_id: UUID) -> int:
+    """Return how many entries of their own journal tell the actor that something was hidden."""
+    wanted = JournalFilter(actions=(JournalAction.HIDE_DOCUMENT,))
+    async with database.read() as work:
+        return (await counts(actor, work, [record_id], wanted)).get(record_id, 0)

@@ -7,7 +7,8 @@ import pytest
 import world
 from sqlalchemy import select
 
-from carnet.documents.deposits import Deposit, Landing, land, withdraw
+from carnet.documents.deposits import Deposit, land, withdraw
+from carnet.documents.landed import Landing
 from carnet.documents.tables import Document, DocumentCategory, DocumentStatus
 from carnet.errors import Conflict
 from carnet.people.actor import Publisher
@@ -54,8 +55,8 @@ async def test_the_same_deposit_again_is_a_duplicate(
 ) -> None:
     for expected in (Landing.CREATED, Landing.DUPLICATE, Landing.DUPLICATE):
         async with database.write() as work:
-            _, landing = await land(work, deposit(publisher, record_id, "1", "a"), [])
-        assert landing is expected
+            landed = await land(work, deposit(publisher, record_id, "1", "a"), [])
+        assert landed.landing is expected
     assert await state(database) == [("1", 1, "CURRENT", [])]
 
 
@@ -66,8 +67,9 @@ async def test_other_metadata_for_the_same_content_updates_it(
         await land(work, deposit(publisher, record_id, "1", "a"), [])
     async with database.write() as work:
         changed = deposit(publisher, record_id, "1", "a", title="Autre")
-        document, landing = await land(work, changed, [])
-    assert (landing, document.title, document.revision) == (Landing.UPDATED, "Autre", 2)
+        landed = await land(work, changed, [])
+    document = landed.document
+    assert (landed.landing, document.title, document.revision) == (Landing.UPDATED, "Autre", 2)
 
 
 async def test_other_content_under_the_same_id_is_a_flagged_version(
@@ -76,8 +78,8 @@ async def test_other_content_under_the_same_id_is_a_flagged_version(
     async with database.write() as work:
         await land(work, deposit(publisher, record_id, "1", "a"), [])
     async with database.write() as work:
-        _, landing = await land(work, deposit(publisher, record_id, "1", "b"), [])
-    assert landing is Landing.UPDATED
+        landed = await land(work, deposit(publisher, record_id, "1", "b"), [])
+    assert landed.landing is Landing.UPDATED
     assert await state(database) == [
         ("1", 1, "SUPERSEDED", []),
         ("1", 2, "CURRENT", ["SAME_ID_NEW_CONTENT"]),

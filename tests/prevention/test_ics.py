@@ -8,6 +8,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import graph
 import httpx
@@ -212,6 +213,15 @@ def test_every_sample_is_read_or_refused(path: Path) -> None:
         reading = ics_import.read(text, now)
         assert len({each.uid for each in reading.found}) == len(reading.found) or wanted > 1
         assert wanted or not reading.found
+
+
+async def test_a_repeated_key_tells_what_the_first_call_told(phone: Phone) -> None:
+    soon = phone.database.clock.now() + timedelta(days=9)
+    text = file(event("a", soon), event("b", soon), event("", soon))
+    given = {"recordId": "", "ics": text, "idempotencyKey": str(uuid4())}
+    first, again = [await phone.do(IMPORT, **given) for _ in range(2)]
+    assert (first["created"], [each["count"] for each in first["skipped"]]) == (2, [1])
+    assert again == first
 
 
 def test_a_feed_comes_back_from_an_import(phone: Phone) -> None:

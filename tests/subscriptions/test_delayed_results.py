@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 import scene
 import world
+from feeding import Feed, document
 from following import DOCUMENTS, INBOX, Served, Subscription, deposit, serving
 from scene import AUTHORED, FRESH, MASKED, PLAIN, SECRET
 from sqlalchemy import func, select
@@ -17,11 +20,17 @@ from carnet.access.journal_tables import JournalEntry
 from carnet.access.settings import SettingsChange, change_settings
 from carnet.clock import MovableClock
 from carnet.documents import delays
+from carnet.documents.actions import correct
+from carnet.documents.tables import DocumentCategory
+from carnet.documents.versions import DocumentDraft
 from carnet.people.actor import Professional
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
 from carnet.store.jobs import Worker
 from carnet.store.tables import Event
+from carnet.values import Coding
+from carnet_graphql.documents import Document as DocumentNode
+from carnet_graphql.node import write_id
 
 LOST = {PLAIN, MASKED, AUTHORED, SECRET}  # ten days old; what is held or fresh was not seen before
 """What a holder who waits for three days sees, and who waits for twenty does not."""
@@ -143,6 +152,50 @@ async def test_nothing_is_said_of_what_is_held_or_was_hidden_already(
         statement = select(Event.subject_id).where(Event.kind == "DOCUMENT_DELAYED")
         subjects = set(await work.session.scalars(statement))
     assert subjects == {made.documents[name] for name in LOST}
+
+
+async def test_what_its_publisher_makes_a_result_goes_too(
+    served: Served, made: scene.Scene, database: Database
+) -> None:
+    feed = Feed(database, made.blobs, await world.publisher(database), made.ins)
+    other = document("a")
+    (id_,) = await feed.send(other)
+    assert id_ is not None
+    async with served.connected(made.holder) as client:
+        following = await client.subscribe(DOCUMENTS, record=made.record_id)
+        await following.until_caught_up()
+        result = replace(other, type=Coding("http://loinc.org", "11502-2"))
+        await feed.send(result)
+        await feed.send(replace(result, title="Autre"))  # of which nobody here is told
+        await deposit(made, made.holder, "mark")
+        told = await following.events(2)
+        assert [event["__typename"] for event in told] == ["DocumentRemoved", "DocumentDeposited"]
+        assert told[0]["documentId"] == write_id(DocumentNode, id_)
+    assert await delayed(database, id_) == 1
+
+
+async def test_what_its_author_makes_a_result_goes_too(
+    made: scene.Scene, database: Database, blobs: BlobStore
+) -> None:
+    doctor = await world.professional(database)
+    await world.care_team(database, made.holder, doctor)
+    plain = DocumentDraft("Lettre", DocumentCategory.REPORT)
+    values = {"depositor": "PROFESSIONAL", "depositor_account_id": doctor.account_id}
+    id_ = await world.document(database, made.record, publisher_id=None, **values)
+    for category, revision in (("LABORATORY", 1), ("IMAGING", 2)):
+        async with database.write() as work:
+            draft = replace(plain, category=DocumentCategory(category))
+            await correct(doctor, work, id_, draft, revision)
+    assert await delayed(database, id_) == 1
+
+
+async def delayed(database: Database, document_id: UUID) -> int:
+    """Return how often it was told that the document went for some days."""
+    async with database.read() as work:
+        told = select(func.count(Event.id.distinct())).where(
+            Event.kind == "DOCUMENT_DELAYED", Event.subject_id == document_id
+        )
+        return await work.session.scalar(told) or 0
 
 
 async def read_by(database: Database, doctor: Professional) -> set[int]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 import reaching
 import scene
 import world
+from feeding import Feed, document
 from following import DOCUMENTS, INBOX, JOURNAL, Served, deposit
 
 from carnet.store.blobs import BlobStore
 from carnet.store.database import Database
+from carnet_graphql.documents import Document as DocumentNode
 from carnet_graphql.node import write_id
 from carnet_graphql.people import Professional as ProfessionalNode
 
@@ -75,6 +78,32 @@ async def test_masking_takes_a_document_from_a_professional_and_no_sooner(
         assert (await holder.event())["__typename"] == "DocumentChanged"
         removed = await colleague.event()
         assert removed["__typename"] == "DocumentRemoved" and removed["documentId"] == id_
+
+
+async def test_what_a_publisher_hides_goes_from_the_screens_of_who_acts_for_the_holder(
+    served: Served, made: scene.Scene, database: Database
+) -> None:
+    caregiver, doctor = await world.holder(database), await reaching.professional(database)
+    await world.delegation(database, made.holder, caregiver)
+    await world.care_team(database, made.holder, doctor)
+    feed = Feed(database, made.blobs, await world.publisher(database), made.ins)
+    first, last = await feed.send(document("a"), replace(document("c"), replaces_unique_id="b"))
+    assert first is not None and last is not None
+    await made.done(
+        made.holder, "maskDocument", documentId=write_id(DocumentNode, last), masked=True
+    )
+    async with served.connected(caregiver) as one, served.connected(doctor) as two:
+        following = await one.subscribe(DOCUMENTS, record=made.record_id)
+        colleague = await two.subscribe(DOCUMENTS, record=made.record_id)
+        await asyncio.gather(following.until_caught_up(), colleague.until_caught_up())
+        await feed.send(replace(document("c"), is_hidden_from_representatives=True))
+        gone = await following.event()
+        assert gone["documentId"] == write_id(DocumentNode, last)
+        await feed.send(replace(document("b"), replaces_unique_id="a"))  # all three are one now
+        for each in (following, colleague):
+            gone = await each.event()
+            assert gone["__typename"] == "DocumentRemoved"
+            assert gone["documentId"] == write_id(DocumentNode, first)
 
 
 @pytest.mark.parametrize("query", [DOCUMENTS])

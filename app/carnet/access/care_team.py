@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 
 from carnet.access.deciding import Granted, require
+from carnet.access.events import DocumentEventKind, tell_masked
 from carnet.access.journal import Fact, JournalAction, ObjectKind, write
 from carnet.access.locating import (
     Grantee,
@@ -148,11 +149,20 @@ async def end_members(granted: Granted, work: Work, member_ids: list[UUID]) -> l
             CareTeamMember.ended_at.is_(None),
         )
         .values(ended_at=work.now)
-        .returning(CareTeamMember.id)
+        .returning(CareTeamMember)
     )
-    ids = list(ended)
+    members = list(ended)
+    ids = [member.id for member in members]
     if ids:
         await granted.journal(JournalAction.LEAVE_CARE_TEAM, ObjectKind.CARE_TEAM_MEMBER, *ids)
+    administrators = {
+        member.professional_id
+        for member in members
+        if member.role is CareTeamRole.ADMINISTRATOR and member.professional_id is not None
+    }
+    if administrators:
+        kind = DocumentEventKind.CONFINED
+        await tell_masked(work, granted.record.id, kind, administrators)
     return ids
 
 

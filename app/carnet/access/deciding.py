@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -49,6 +50,28 @@ class Deciding:
             return Decision(False, "access.no-grant")
         now = moment or self._work.now
         return decide(self.actor, action, record, self._grants[record_id], now, document)
+
+    def with_emergencies_shown(self) -> Deciding:
+        """Return what decides as if emergencies showed masked documents."""
+        records = {
+            id_: replace(facts, settings=replace(facts.settings, shows_masked_in_emergency=True))
+            for id_, facts in self.records.items()
+        }
+        return Deciding(self.actor, self._work, records, self._grants)
+
+    def with_members_until(self, at: datetime) -> Deciding:
+        """Return what decides as if memberships that ended at that moment had not."""
+        grants = {
+            id_: replace(
+                each,
+                memberships=tuple(
+                    replace(member, ended_at=None) if member.ended_at == at else member
+                    for member in each.memberships
+                ),
+            )
+            for id_, each in self._grants.items()
+        }
+        return Deciding(self.actor, self._work, self.records, grants)
 
     def until(self, record_id: UUID) -> datetime | None:
         """Return the next moment at which a grant on the record ends by itself, if one does."""
@@ -129,6 +152,7 @@ class Granted:
         kind: ObjectKind | None = None,
         *object_ids: UUID,
         is_held: bool = False,
+        is_told: bool = True,
         details: Mapping[str, str] | None = None,
         text_digest: bytes | None = None,
         is_emergency: bool | None = None,
@@ -142,6 +166,7 @@ class Granted:
             object_ids=object_ids,
             on_behalf_of=behalf(self._actor, self.record.person_id),
             is_held=is_held,
+            is_told=is_told,
             is_emergency=self.decision.is_emergency if is_emergency is None else is_emergency,
             details=dict(details or {}),
             text_digest=text_digest,

@@ -44,6 +44,16 @@ async def lost(work: Work, record_id: UUID, days: int, former_days: int) -> list
     return list(await work.session.scalars(statement.order_by(DOCUMENTS.c.id)))
 
 
+async def lost_by_category(
+    work: Work, record_id: UUID, document_ids: Collection[UUID]
+) -> list[UUID]:
+    """Return those of the documents, results since this transaction, that the holder saw before."""
+    chosen = select(AccessSettings.hide_results_days).where(AccessSettings.record_id == record_id)
+    days = await work.session.scalar(chosen)
+    lost_now = await lost(work, record_id, days, 0) if days and document_ids else []
+    return [id_ for id_ in lost_now if id_ in document_ids]
+
+
 async def wait_for(
     work: Work, document_ids: Collection[UUID], record_ids: Collection[UUID] = ()
 ) -> None:

@@ -11,7 +11,7 @@ ask anew.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -20,7 +20,7 @@ from sqlalchemy import any_, literal, or_, select, union_all
 from sqlalchemy.orm import aliased
 
 from carnet.access import delays
-from carnet.access.facts import RECORDS, THREADS
+from carnet.access.facts import DOCUMENTS, RECORDS, THREADS
 from carnet.access.tables import CareTeamMember, Delegation, DelegationScope
 from carnet.people.tables import Professional
 from carnet.store.database import Work
@@ -40,6 +40,8 @@ class DocumentEventKind(StrEnum):
     UNMASKED = "DOCUMENT_UNMASKED"
     HIDDEN = "DOCUMENT_HIDDEN"  # from representatives
     DELAYED = "DOCUMENT_DELAYED"  # the holder sees it later, at their own wish
+    SHUT = "DOCUMENT_SHUT"  # a masked one, in emergencies: the holder's setting
+    CONFINED = "DOCUMENT_CONFINED"  # a masked one, to who is administrator still
     RELEASED = "DOCUMENT_RELEASED"
     DELETED = "DOCUMENT_DELETED"
 
@@ -116,17 +118,43 @@ async def tell(work: Work, facts: Sequence[Fact]) -> None:
     )
 
 
-async def tell_delayed(work: Work, record_id: UUID, days: int, former_days: int) -> None:
+async def tell_delayed(work: Work, record_id: UUID, ids: Sequence[UUID]) -> None:
     """Tell who follows for the holder that results went out of their sight until they are older.
 
-    The entry of the change of settings names no document, so `tell` cannot.
+    No entry of the journal says so by itself, so `tell` cannot: that of a change of settings names
+    no document, that of a correction not what the document was.
     """
-    ids = await delays.lost(work, record_id, days, former_days)
     if ids:
         holder_side, _ = (await _inboxes(work, {record_id}))[record_id]
         streams = (record_id, *sorted(holder_side))
         kind = DocumentEventKind.DELAYED.value
         work.events.extend(NewEvent(work.new_id(), streams, kind, id_, record_id) for id_ in ids)
+
+
+async def tell_masked(
+    work: Work,
+    record_id: UUID,
+    kind: DocumentEventKind,
+    professional_ids: Collection[UUID] | None = None,
+) -> None:
+    """Tell who saw masked documents by a setting or a role that they see them no more.
+
+    Args:
+        kind: SHUT or CONFINED.
+        professional_ids: whose inboxes it goes into; None for those of the care team.
+    """
+    masked = select(DOCUMENTS.c.id).where(
+        DOCUMENTS.c.record_id == record_id,
+        DOCUMENTS.c.is_masked,
+        DOCUMENTS.c.status != "WITHDRAWN",
+    )
+    ids = list(await work.session.scalars(masked.order_by(DOCUMENTS.c.id)))
+    if not ids:
+        return
+    if professional_ids is None:
+        _, professional_ids = (await _inboxes(work, {record_id}))[record_id]
+    streams = (record_id, *sorted(professional_ids))
+    work.events.extend(NewEvent(work.new_id(), streams, kind.value, id_, record_id) for id_ in ids)
 
 
 async def _inboxes(work: Work, record_ids: set[UUID]) -> dict[UUID, tuple[set[UUID], set[UUID]]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from secrets import token_bytes
 from typing import Any
@@ -96,7 +96,8 @@ class ObjectKind(StrEnum):
 class Fact:
     """One access or change, before it has its number.
 
-    ``is_held``: it tells of a document that its holder may not know of yet.
+    ``is_held``: it tells of a document that its holder may not know of yet. Not ``is_told``: it
+    is a decision that changes nothing which anybody follows, so it is no event.
     """
 
     record_id: UUID
@@ -106,6 +107,7 @@ class Fact:
     object_ids: tuple[UUID, ...] = ()
     on_behalf_of: UUID | None = None
     is_held: bool = False
+    is_told: bool = True
     is_emergency: bool = False
     details: dict[str, Any] = field(default_factory=dict)
     text_digest: bytes | None = None
@@ -179,25 +181,14 @@ async def write(actor: Actor | None, work: Work, facts: Sequence[Fact]) -> list[
     statement = insert(JournalEntry).execution_options(render_nulls=True)
     await work.session.execute(statement, rows)
     await work.session.execute(insert(UnsealedEntry), [{"entry_id": row["id"]} for row in rows])
-    await tell(work, facts)
+    await tell(work, [fact for fact in facts if fact.is_told])
     return [row["id"] for row in rows]
 
 
 def _slice(fact: Fact, start: int) -> Fact:
     if len(fact.object_ids) <= OBJECTS_LIMIT:
         return fact
-    return Fact(
-        fact.record_id,
-        fact.action,
-        fact.rule,
-        fact.object_kind,
-        fact.object_ids[start : start + OBJECTS_LIMIT],
-        fact.on_behalf_of,
-        fact.is_held,
-        fact.is_emergency,
-        fact.details,
-        fact.text_digest,
-    )
+    return replace(fact, object_ids=fact.object_ids[start : start + OBJECTS_LIMIT])
 
 
 async def _take_numbers(

@@ -8,9 +8,10 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from carnet.access import delays
 from carnet.access.deciding import require
 from carnet.access.delays import LONGEST_DELAY
-from carnet.access.events import tell_delayed
+from carnet.access.events import DocumentEventKind, tell_delayed, tell_masked
 from carnet.access.facts import SettingsFacts
 from carnet.access.journal import JournalAction
 from carnet.access.locating import lock_record
@@ -80,5 +81,8 @@ async def change_settings(
     told = {name: str(value).lower() for name, value in changed.items()}
     await granted.journal(JournalAction.CHANGE_SETTINGS, details=told)
     if days is not None:
-        await tell_delayed(work, record_id, days, values["hide_results_days"])
+        lost = await delays.lost(work, record_id, days, values["hide_results_days"])
+        await tell_delayed(work, record_id, lost)
+    if changed.get("shows_masked_in_emergency") is False:
+        await tell_masked(work, record_id, DocumentEventKind.SHUT)
     return record_id

@@ -37,7 +37,11 @@ def organization() -> None:
     metavar="SYSTEM VALUE",
     help="Its number: who gave it (a URI) and the number. The same number is registered once.",
 )
-@click.option("--facility-type", metavar="CODE", help="XDS healthcareFacilityTypeCode.")
+@click.option(
+    "--facility-type",
+    metavar="CODE",
+    help="XDS healthcareFacilityTypeCode (JDV_J02): SA01 is a public hospital.",
+)
 @click.option(
     "--regulation-centre", is_flag=True, help="Its doctors regulate emergency calls (Samu)."
 )
@@ -49,11 +53,20 @@ def add_organization(
 ) -> None:
     """Register an establishment and print its id."""
     from carnet.cli.console import CONSOLE, with_stores
+    from carnet.cli.printing import printable
+    from carnet.errors import UserMistake
     from carnet.people.registers import register_organization
+    from carnet.terminology.queries import is_facility_type
     from carnet.values import Identifier
 
     async def act(opened: Workspace) -> UUID:
         async with opened.database.write() as work:
+            if facility_type is not None and not await is_facility_type(work, facility_type):
+                raise UserMistake(
+                    f"{printable(facility_type)} is no type of establishment; they are in the"
+                    " value set JDV_J02-XdsHealthcareFacilityTypeCode-CISIS of France's health"
+                    " agency, such as SA01 or SA07. A newer one: `carnet terminology load`."
+                )
             return await register_organization(
                 CONSOLE,
                 work,

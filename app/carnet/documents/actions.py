@@ -7,6 +7,9 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 
 from carnet.access.deciding import Deciding, Granted, require
+from carnet.access.delays import lost_by_category
+from carnet.access.events import tell_delayed
+from carnet.access.facts import RESULT_CATEGORIES
 from carnet.access.journal import JournalAction, ObjectKind
 from carnet.access.journal_tables import JournalEntry
 from carnet.access.queries import document_facts
@@ -98,10 +101,14 @@ async def correct(
     if document.revision != revision:
         raise Conflict()
     await _check_type(actor, work, document, draft)
+    was_result = document.category.value in RESULT_CATEGORIES
     describe(document, draft.checked(), work)
     document.revision += 1
     await work.session.flush()
     await write_entry(granted, JournalAction.CORRECT_DOCUMENT, document, work)
+    if not was_result:
+        lost = await lost_by_category(work, document.record_id, [document.id])
+        await tell_delayed(work, document.record_id, lost)
     return document
 
 
@@ -168,6 +175,9 @@ async def hide_from_representatives(
 ) -> Document:
     """Hide a document from who acts for the holder, or show it to them again: a minor's secret.
 
+    What the holder hides is hidden until they show it, also where it was hidden already; that is
+    written down for them, and told to nobody.
+
     Raises:
         AccessDenied: the actor is neither the holder nor the professional who deposited it; or is
             that professional, and the holder hid it.
@@ -176,7 +186,8 @@ async def hide_from_representatives(
     document, granted = await seen_document(actor, work, document_id, action)
     if granted.is_for_another:
         raise AccessDenied("access.holder-only", "Only the holder, or a professional, does this.")
-    if isinstance(actor, Professional) and not hidden and await _hid_by_holder(work, document):
+    stands = await _hid_by_holder(work, document)
+    if isinstance(actor, Professional) and not hidden and stands:
         raise AccessDenied("access.holder-only", "The holder hid it, and shows it again.")
     changed = (
         update(Document)
@@ -196,23 +207,26 @@ async def hide_from_representatives(
         await work.session.refresh(document)
         done = JournalAction.HIDE_DOCUMENT if hidden else JournalAction.RELEASE_DOCUMENT
         await write_entry(granted, done, document, work, ids)
+    elif hidden and isinstance(actor, Patient) and not stands:
+        await write_entry(granted, JournalAction.HIDE_DOCUMENT, document, work, is_told=False)
     return document
 
 
 async def _hid_by_holder(work: Work, document: Document) -> bool:
-    """Tell whether it was the holder who hid a document last, in any version."""
+    """Tell whether the holder hid a document, in any version, and has not shown it since."""
     versions = select(Document.id).where(Document.lineage_id == document.lineage_id)
-    hid = (
-        select(JournalEntry.actor_kind)
+    decided = (
+        select(JournalEntry.action)
         .where(
             JournalEntry.record_id == document.record_id,
-            JournalEntry.action == JournalAction.HIDE_DOCUMENT.value,
+            JournalEntry.actor_kind == Patient.kind,
+            JournalEntry.action.in_((JournalAction.HIDE_DOCUMENT, JournalAction.RELEASE_DOCUMENT)),
             JournalEntry.object_ids.overlap(list(await work.session.scalars(versions))),
         )
         .order_by(JournalEntry.at.desc(), JournalEntry.number.desc())
         .limit(1)
     )
-    return await work.session.scalar(hid) == Patient.kind
+    return await work.session.scalar(decided) == JournalAction.HIDE_DOCUMENT
 
 
 async def remove(actor: Actor, work: Work, document_id: UUID) -> UUID:

@@ -7,18 +7,19 @@ state after all have arrived is that of the right order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import InstrumentedAttribute
 
-from carnet.access.facts import SettingsFacts
+from carnet.access.facts import RESULT_CATEGORIES, SettingsFacts
 from carnet.access.queries import document_facts, settings
 from carnet.access.rules import is_told_to_all
+from carnet.documents.landed import Landed, Landing
 from carnet.documents.rules import file_name, released_at
 from carnet.documents.tables import (
     ContentRole,
@@ -37,14 +38,6 @@ from carnet.values import Coding
 
 ORPHAN = "ORPHAN_REPLACEMENT"
 SAME_ID = "SAME_ID_NEW_CONTENT"
-
-
-class Landing(StrEnum):
-    """What a deposit did."""
-
-    CREATED = "CREATED"
-    UPDATED = "UPDATED"
-    DUPLICATE = "DUPLICATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +94,7 @@ async def find_deposit(
     return (await work.session.scalars(statement)).one_or_none()
 
 
-async def land(
-    work: Work, deposit: Deposit, parts: Sequence[StoredPart]
-) -> tuple[Document, Landing]:
+async def land(work: Work, deposit: Deposit, parts: Sequence[StoredPart]) -> Landed:
     """Store a deposit as a new document, or as a further version of one that stands.
 
     The caller holds the record's lock and has made sure that it may be fed.
@@ -115,13 +106,13 @@ async def land(
     if same is not None:
         if same.record_id != deposit.record_id:
             raise Conflict("The same document was deposited in another record.")
-        landing = await _renew(work, same, deposit)
+        renewed = await _renew(work, same, deposit)
         if deposit.is_superseded and same.status is DocumentStatus.CURRENT:
             same.status = DocumentStatus.SUPERSEDED
             await work.session.flush()
             await retract_facts(work, [same])
-            landing = Landing.UPDATED
-        return same, landing
+            return replace(renewed, landing=Landing.UPDATED)
+        return renewed
     flags = set(deposit.flags)
     former = await _latest(work, deposit, deposit.unique_id)
     landing = Landing.CREATED
@@ -159,9 +150,8 @@ async def land(
     await work.session.flush()
     work.session.add_all(_contents(work, document, parts))
     await work.session.flush()
-    if len(kin) == 2:
-        await _decide_together(work, document)
-    return document, landing
+    landed = Landed(document, landing)
+    return await _decide_together(work, landed) if len(kin) == 2 else landed
 
 
 async def withdraw(
@@ -287,14 +277,30 @@ async def _put_before(work: Work, document: Document, later: Document, *, is_fir
     await work.session.execute(known)
 
 
-async def _decide_together(work: Work, joining: Document) -> None:
+async def _decide_together(work: Work, landed: Landed) -> Landed:
     """Let what was decided on either of two lineages hold for all that is one lineage now."""
-    decided = {
-        "is_masked": joining.is_masked,
-        "is_hidden_from_representatives": joining.is_hidden_from_representatives,
-    }
-    lineage = Document.lineage_id == joining.lineage_id
-    await work.session.execute(update(Document).where(lineage).values(decided))
+    joining = landed.document
+    hidden: tuple[UUID, ...] = ()
+    masked: tuple[UUID, ...] = ()
+    if joining.is_hidden_from_representatives:
+        hidden = await _spread(work, joining, Document.is_hidden_from_representatives)
+    if joining.is_masked:
+        masked = await _spread(work, joining, Document.is_masked)
+    return replace(landed, hidden=hidden, masked=masked)
+
+
+async def _spread(
+    work: Work, document: Document, column: InstrumentedAttribute[bool]
+) -> tuple[UUID, ...]:
+    """Make a lineage what the document is; returns the versions that were seen until then."""
+    spread = (
+        update(Document)
+        .where(Document.lineage_id == document.lineage_id, ~column)
+        .values({column: True})
+        .returning(Document.id, Document.status)
+    )
+    rows = await work.session.execute(spread)
+    return tuple(id_ for id_, status in rows if status is not DocumentStatus.WITHDRAWN)
 
 
 async def _is_withdrawn(work: Work, deposit: Deposit) -> bool:
@@ -306,7 +312,7 @@ async def _is_withdrawn(work: Work, deposit: Deposit) -> bool:
     return await work.session.scalar(statement) is not None
 
 
-async def _renew(work: Work, document: Document, deposit: Deposit) -> Landing:
+async def _renew(work: Work, document: Document, deposit: Deposit) -> Landed:
     """Take over metadata that changed although the content did not.
 
     Who acts for the holder may be kept from it, and is not let in: the holder may have hidden it.
@@ -321,13 +327,20 @@ async def _renew(work: Work, document: Document, deposit: Deposit) -> Landing:
         if name not in kept and getattr(document, name) != value
     }
     if not changed:
-        return Landing.DUPLICATE
+        return Landed(document, Landing.DUPLICATE)
+    was_result = document.category.value in RESULT_CATEGORIES
     for name, value in changed.items():
         setattr(document, name, value)
     document.revision += 1
     document.updated_at = work.now
     await work.session.flush()
-    return Landing.UPDATED
+    is_taken = (
+        "is_hidden_from_representatives" in changed
+        and document.status is not DocumentStatus.WITHDRAWN
+    )
+    hidden = (document.id,) if is_taken else ()
+    is_result_now = document.category.value in RESULT_CATEGORIES and not was_result
+    return Landed(document, Landing.UPDATED, hidden=hidden, is_result_now=is_result_now)
 
 
 def _metadata(work: Work, deposit: Deposit) -> dict[str, Any]:

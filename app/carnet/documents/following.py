@@ -41,8 +41,9 @@ async def taken_away(actor: Actor, work: Work, keys: Collection[Key]) -> dict[Ke
         if before is None:
             continue
         record_id = record_of[id_]
+        former = _former(deciding, kind, at)
         saw = all(
-            deciding.decide(Action.READ_DOCUMENT, record_id, before, moment).is_allowed
+            former.decide(Action.READ_DOCUMENT, record_id, before, moment).is_allowed
             for moment in (work.now, at)
         )
         if saw and not deciding.decide(Action.READ_DOCUMENT, record_id, facts[id_]).is_allowed:
@@ -60,4 +61,15 @@ def _before(document: DocumentFacts, kind: DocumentEventKind, at: datetime) -> D
             return replace(document, is_hidden_from_representatives=False)
         case DocumentEventKind.DELAYED:  # it was old enough, for whichever days were chosen then
             return replace(document, deposited_at=at - timedelta(days=LONGEST_DELAY))
+        case DocumentEventKind.SHUT | DocumentEventKind.CONFINED:  # what changed is no document
+            return document
     return None
+
+
+def _former(deciding: Deciding, kind: DocumentEventKind, at: datetime) -> Deciding:
+    match kind:
+        case DocumentEventKind.SHUT:
+            return deciding.with_emergencies_shown()
+        case DocumentEventKind.CONFINED:
+            return deciding.with_members_until(at)
+    return deciding

@@ -33,7 +33,7 @@ from carnet.access.tables import DelegationScope
 from carnet.documents.tables import Document
 from carnet.people.actor import Actor, Patient
 from carnet.people.tables import Person, Professional, Publisher
-from carnet.records.tables import ImmunizationSource, ProfileEntry, Record
+from carnet.records.tables import ImmunizationSource, ProfileEntry, Record, RetractedDose
 from carnet.store import transparency
 from carnet.store.database import Work
 from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_many
@@ -47,6 +47,7 @@ NEWEST = Order(
 WAITED_RULE = "settings.results-shown"  # of a release because the days are over
 RELEASED_LIMIT = 100  # entries that come with the one of a release
 BATCH = 500  # entries of an archive read at a time
+_DocumentId = InstrumentedAttribute[UUID] | InstrumentedAttribute[UUID | None]
 
 
 def visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
@@ -81,7 +82,15 @@ def visible_to(actor: Actor, now: datetime) -> ColumnElement[bool]:
             _is_kept(actor, ImmunizationSource.source_document_id),
         ),
     )
-    return and_(_readable(actor, now), ~or_(document, entry, dose))
+    retracted = exists().where(
+        JournalEntry.object_kind == ObjectKind.IMMUNIZATION.value,
+        RetractedDose.immunization_id == about,
+        or_(
+            and_(is_held, _is_held_back(now, RetractedDose.document_id)),
+            _is_kept(actor, RetractedDose.document_id),
+        ),
+    )
+    return and_(_readable(actor, now), ~or_(document, entry, dose, retracted))
 
 
 def _readable(actor: Actor, now: datetime) -> ColumnElement[bool]:
@@ -93,11 +102,18 @@ def _readable(actor: Actor, now: datetime) -> ColumnElement[bool]:
     )
 
 
-def _is_kept(actor: Actor, document_id: InstrumentedAttribute[UUID | None]) -> ColumnElement[bool]:
+def _is_kept(actor: Actor, document_id: _DocumentId) -> ColumnElement[bool]:
     """Return whether a fact was read from what is hidden from who acts for the holder."""
     source = aliased(Document)
     kept = kept_from_delegate(actor, source)
     return exists().where(source.id == document_id, kept).correlate_except(source)
+
+
+def _is_held_back(now: datetime, document_id: _DocumentId) -> ColumnElement[bool]:
+    """Return whether a fact was read from what its holder may not know of yet."""
+    source = aliased(Document)
+    is_hidden = source.hidden_from_holder_until > now
+    return exists().where(source.id == document_id, is_hidden).correlate_except(source)
 
 
 def _is_numbered_for(actor: Actor) -> ColumnElement[bool]:

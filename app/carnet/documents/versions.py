@@ -84,6 +84,8 @@ async def write_entry(
     document: Document,
     work: Work,
     version_ids: Collection[UUID] = (),
+    *,
+    is_told: bool = True,
 ) -> None:
     """Write what was done with a document, or several of its versions, into the journal.
 
@@ -102,6 +104,7 @@ async def write_entry(
                 ObjectKind.DOCUMENT,
                 *sorted(kin),
                 is_held=is_unknown,
+                is_told=is_told,
                 details={"category": document.category.value},
             )
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, any_, exists, false, or_, select
+from sqlalchemy import ColumnElement, and_, exists, false, or_, select
 
+from carnet.access.events import DocumentEventKind
 from carnet.access.filters import speaks_for
-from carnet.access.journal import JournalAction
-from carnet.access.journal_tables import JournalEntry
 from carnet.access.tables import Delegation, DelegationScope
 from carnet.documents.tables import Document
 from carnet.errors import NotFound
@@ -19,9 +18,10 @@ from carnet.records import queries as records
 from carnet.records.tables import Record
 from carnet.store.database import Work
 from carnet.store.keyset import Order, Page, PageRequest, count_many, paginate_many
-from carnet.store.tables import Blob
+from carnet.store.tables import Blob, Event
 
-_TAKEN = (JournalAction.HIDE_DOCUMENT.value, JournalAction.DELETE_DOCUMENT.value)
+_HIDDEN = DocumentEventKind.HIDDEN.value
+_TAKEN = (_HIDDEN, DocumentEventKind.DELETED.value, DocumentEventKind.DELAYED.value)
 NEWEST = Order("exports.newest", Export.requested_at.desc(), Export.id.desc())
 
 
@@ -39,19 +39,22 @@ async def covers(actor: Actor, work: Work, record_id: UUID, *scopes: DelegationS
 
 async def is_outdated(actor: Patient, work: Work, export: Export, holder_id: UUID) -> bool:
     """Tell whether an archive may hold what a delegate has lost since they asked for it: a document
-    that was hidden from them or deleted, or an area that a later delegation does not cover."""
+    that was hidden from them or deleted, or that the holder's side sees later; or an area that a
+    later delegation does not cover.
+
+    Documents are lost by the events that tell so to whoever follows the record. Those are kept for
+    longer than archives.
+    """
     since = export.requested_at
-    taken = select(JournalEntry.id).where(
-        JournalEntry.record_id == export.record_id,
-        JournalEntry.action.in_(_TAKEN),
-        JournalEntry.at >= since,
-        exists().where(
-            Document.id == any_(JournalEntry.object_ids),
-            or_(
-                JournalEntry.action == JournalAction.HIDE_DOCUMENT.value,
-                ~Document.is_hidden_from_representatives,
-            ),
-        ),
+    taken = (
+        select(Event.id)
+        .join(Document, Document.id == Event.subject_id)
+        .where(
+            Event.stream_id == export.record_id,
+            Event.kind.in_(_TAKEN),
+            Event.at >= since,
+            or_(Event.kind == _HIDDEN, ~Document.is_hidden_from_representatives),
+        )
     )
     standing = select(Delegation.id).where(
         Delegation.holder_person_id == holder_id,

@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
-from carnet.documents.deposits import Deposit, Landing, StoredPart, find_deposit, land
+from carnet.documents.deposits import Deposit, StoredPart, find_deposit, land
+from carnet.documents.landed import Landed
 from carnet.documents.rules import CONTENT_PARTS_LIMIT, TITLE_LIMIT
-from carnet.documents.tables import Document, DocumentCategory
+from carnet.documents.tables import DocumentCategory
 from carnet.errors import ValidationFailed
 from carnet.intake.model import Author, ContentPart, DocumentItem, Flag
 from carnet.intake.subjects import Subject
@@ -24,7 +25,7 @@ from carnet.values import Coding
 
 async def file_document(
     actor: Publisher, work: Work, blobs: BlobStore, item: DocumentItem, subject: Subject
-) -> tuple[Document, Landing]:
+) -> Landed:
     """Deposit one document of a submission.
 
     Bytes are stored only when they are new: a document sent again uploads nothing.

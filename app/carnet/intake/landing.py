@@ -16,10 +16,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from carnet.documents.deposits import withdraw
+from carnet.documents.landed import Landed
 from carnet.documents.tables import Document, DocumentStatus
 from carnet.errors import Refusal
 from carnet.intake.filing import file_document
-from carnet.intake.journalling import write_entries
+from carnet.intake.journalling import Done, write_entries
 from carnet.intake.model import (
     DocumentItem,
     EntryItem,
@@ -91,6 +92,7 @@ class _Lander:
         self.subjects = subjects
         self.outcomes: dict[int, ItemOutcome] = {}
         self.documents: dict[str, Document] = {}  # by source key, those that landed
+        self.landed: dict[int, Landed] = {}  # the same, by their place
         self.refused: set[str] = set()  # source keys of documents that did not
         self.withdrawn: dict[int, list[UUID]] = {}  # versions, by the place of their withdrawal
 
@@ -125,9 +127,8 @@ class _Lander:
         for index, nothing in later:
             await self._nothing(index, nothing)
         outcomes = [self.outcomes[index] for index in range(len(items))]
-        await write_entries(
-            self.actor, self.work, items, outcomes, self.subjects, self.documents, self.withdrawn
-        )
+        done = Done(items, outcomes, self.subjects, self.documents, self.landed, self.withdrawn)
+        await write_entries(self.actor, self.work, done)
         return outcomes
 
     async def _refresh(self) -> None:
@@ -168,9 +169,7 @@ class _Lander:
     async def _document(self, index: int, item: DocumentItem, subject: Subject) -> None:
         try:
             async with self.work.savepoint():
-                document, landing = await file_document(
-                    self.actor, self.work, self.blobs, item, subject
-                )
+                landed = await file_document(self.actor, self.work, self.blobs, item, subject)
         except Refusal as refusal:
             self._refuse(index, item, Reason.MALFORMED, refusal.message)
             return
@@ -178,8 +177,10 @@ class _Lander:
             raise_unless_of_item(error)
             self._refuse(index, item, Reason.MALFORMED, FORMAT)
             return
+        document = landed.document
         self.documents[item.source_key] = document
-        self._set(index, item, Outcome(landing.value), "Document", document.id)
+        self.landed[index] = landed
+        self._set(index, item, Outcome(landed.landing.value), "Document", document.id)
 
     async def _withdrawal(self, index: int, item: WithdrawalItem, record_id: UUID) -> None:
         gone, landing = await withdraw(

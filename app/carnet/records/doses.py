@@ -14,11 +14,12 @@ from functools import reduce
 from uuid import UUID
 
 from sqlalchemy import delete, insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from carnet.certificates.certificate import Scheme
 from carnet.records.looks import look_again
 from carnet.records.rules import Author, Dose, may_change, same_dose, sharper
-from carnet.records.tables import Immunization, ImmunizationSource, StatedBy
+from carnet.records.tables import Immunization, ImmunizationSource, RetractedDose, StatedBy
 from carnet.store.database import Work
 from carnet.values import Coding, PartialDate
 
@@ -82,8 +83,7 @@ async def record_doses(work: Work, record_id: UUID, facts: Sequence[DoseFact]) -
     home: dict[str, UUID] = {}  # where a renewed report stood, so that a correction keeps the id
     for immunization_id, sources in reports.items():
         for source in [s for s in sources if s.source_key in renewed]:
-            sources.remove(source)
-            await work.session.delete(source)
+            await _take_back(work, sources, source)
             home[source.source_key] = immunization_id
     changed = set(home.values())
     landed: dict[str, UUID] = {}
@@ -127,8 +127,7 @@ async def retract_doses(work: Work, record_id: UUID, document_ids: Collection[UU
     for immunization_id, sources in reports.items():
         gone = [s for s in sources if s.source_document_id in document_ids]
         for source in gone:
-            sources.remove(source)
-            await work.session.delete(source)
+            await _take_back(work, sources, source)
         if gone:
             changed[immunization_id] = sources
     await _store(work, record_id, changed)
@@ -139,11 +138,23 @@ async def retract_reports(work: Work, dose: Immunization, author: Author) -> boo
     sources = (await _reports(work, dose.record_id)).get(dose.id, [])
     own = [s for s in sources if may_change(author, (s.stated_by, s.stated_by_id))]
     for source in own:
-        sources.remove(source)
-        await work.session.delete(source)
+        await _take_back(work, sources, source)
     if own:
         await _store(work, dose.record_id, {dose.id: sources})
     return bool(own)
+
+
+async def _take_back(
+    work: Work, sources: list[ImmunizationSource], source: ImmunizationSource
+) -> None:
+    """Delete a report; of one that was read from a document it is known that there was one."""
+    sources.remove(source)
+    await work.session.delete(source)
+    if source.source_document_id is not None:
+        noted = upsert(RetractedDose).values(
+            immunization_id=source.immunization_id, document_id=source.source_document_id
+        )
+        await work.session.execute(noted.on_conflict_do_nothing())
 
 
 async def _reports(work: Work, record_id: UUID) -> dict[UUID, list[ImmunizationSource]]:

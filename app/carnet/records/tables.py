@@ -204,6 +204,18 @@ class ImmunizationSource(Base):
     stated_at: Mapped[datetime]
 
 
+class RetractedDose(Base):
+    """That a document once told of a dose, and does no more. What the journal says of the dose
+    stays as hidden as the document is."""
+
+    __tablename__ = "retracted_doses"
+
+    immunization_id: Mapped[UUID] = mapped_column(primary_key=True)  # of a dose that may be gone
+    document_id: Mapped[UUID] = mapped_column(
+        ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
 class NothingToDeclare(Base):
     """A dated «nothing to declare» for one section."""
 

@@ -4,8 +4,8 @@ The key's row is inserted before the action, in the same transaction. A concurre
 that row in PostgreSQL until the first commits and then reads its answer, or, if the first rolled
 back, does the action itself. A refused action leaves no row, so it may be tried again.
 
-The answer holds ids only, never personal data; what they name is read again with the actor's
-rights of that moment.
+The answer holds ids, counts and words of ours, never personal data; what ids name is read again
+with the actor's rights of that moment.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import select, tuple_
 
 from carnet.store.database import Work
-from carnet.terminology.codes import diseases_of_code, vaccine_key
-from carnet.terminology.systems import normalize_system
+from carnet.terminology.codes import diseases_of_code, display, vaccine_key
+from carnet.terminology.systems import FACILITY_TYPES, normalize_system
 from carnet.terminology.tables import Concept, VaccineCode
 from carnet.values import Coding
 
@@ -45,6 +45,14 @@ async def _loaded(
         for row in await work.session.scalars(statement):
             found[row.system, row.code] = frozenset(row.disease_codes)
     return found
+
+
+async def is_facility_type(work: Work, code: str) -> bool:
+    """Tell whether a code is an XDS healthcareFacilityTypeCode, shipped or loaded."""
+    if any(display(system, code, "fr") is not None for system in FACILITY_TYPES):
+        return True
+    loaded = select(Concept.code).where(Concept.system.in_(FACILITY_TYPES), Concept.code == code)
+    return await work.session.scalar(loaded.limit(1)) is not None
 
 
 async def displays(

@@ -17,6 +17,9 @@ NTIN = "https://www.gs1.org/gtin"  # a national trade item number is one of GS1'
 EU_NUMBER = "urn:carnet:eu-number"  # marketing authorisations of the Union have no URI of their own
 DISEASE = "urn:carnet:disease"
 
+FACILITY_TYPES = ("urn:oid:1.2.250.1.71.4.2.4", "urn:oid:1.2.250.1.213.1.1.4.6")
+"""The systems of the value set JDV_J02-XdsHealthcareFacilityTypeCode-CISIS."""
+
 SHORT = {"CVX": CVX, "ATC": ATC, "SNOMED-CT": SNOMED_CT, "CIP": CIP, "CIS": CIS}
 """The names that the shipped tables use."""
 

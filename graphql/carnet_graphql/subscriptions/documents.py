@@ -26,6 +26,11 @@ from carnet_graphql.records import Record
 from carnet_graphql.subscriptions.topic import AfterEvent, CaughtUp, Event, Follow, Topic
 
 KINDS = {kind.value: kind for kind in DocumentEventKind}
+_ONLY_TAKING = {
+    DocumentEventKind.DELAYED.value,
+    DocumentEventKind.SHUT.value,
+    DocumentEventKind.CONFINED.value,
+}
 
 
 @strawberry.interface(description="Something that happened in a record.")
@@ -112,8 +117,8 @@ async def present_documents(
     topic: Topic, context: Context, rows: Sequence[LoggedEvent]
 ) -> list[Event | None]:
     """Return each row that tells of a document as its event, None for the others."""
-    # That something is delayed shows it to nobody, so it is read for nobody.
-    showing = KINDS.keys() - {DocumentEventKind.DELAYED.value}
+    # What only takes something away shows it to nobody, so it is read for nobody.
+    showing = KINDS.keys() - _ONLY_TAKING
     ids = list(dict.fromkeys(row.subject_id for row in rows if row.kind in showing))
     loaded = await context.load_many(queries.by_ids, ids) if ids else []
     seen = {document.id: document for document in loaded if document is not None}
