@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -27,6 +28,26 @@ def test_a_publisher_is_added_listed_renewed_and_revoked(carnet) -> None:
     (line,) = [each for each in carnet("publisher", "list").out.splitlines() if name in each]
     assert " revoked 20" in line
     assert carnet("publisher", "revoke", name).code == 1
+
+
+def test_a_data_folder_that_a_command_makes_is_told_once(
+    carnet, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data_dir)
+    here = {"CARNET_DATA_DIR": "wrong/.carnet"}
+    added = carnet("publisher", "add", "LIS", **here)
+    assert (added.code, SECRET.fullmatch(added.out) is not None) == (0, True)
+    assert added.err == (
+        f"carnet: A new data folder: {data_dir}/wrong/.carnet; set CARNET_DATA_DIR to use another.\n"
+    )
+    assert carnet("publisher", "list", **here).err == ""
+
+
+@pytest.mark.parametrize("args", [("migrate",), ("check",), ("schema",)])
+def test_a_command_that_is_to_make_a_data_folder_or_makes_none_tells_of_none(
+    carnet, data_dir: Path, args: tuple[str, ...]
+) -> None:
+    assert "data folder:" not in carnet(*args, CARNET_DATA_DIR=str(data_dir)).err
 
 
 def test_two_publishers_do_not_share_a_name(carnet) -> None:

@@ -171,6 +171,7 @@ def test_a_short_command_that_is_killed_stops_its_postgres(
         postgres = postgres_of(data_dir)
         assert postgres is not None
         assert waiting.stop(number) == 130
-        assert waiting.errors().strip() == ""
+        told = f"carnet: A new data folder: {data_dir}; set CARNET_DATA_DIR to use another."
+        assert waiting.errors().strip() == told
     assert postgres_of(data_dir) is None
     ended(postgres)

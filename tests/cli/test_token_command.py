@@ -43,7 +43,12 @@ def test_production_gives_no_token(loaded) -> None:
 
 def test_a_database_without_a_sandbox_gives_no_token(carnet, data_dir: Path) -> None:
     done = carnet("token", "--as", "DUPONT", CARNET_DATA_DIR=str(data_dir))
-    assert (done.code, done.line) == (1, "There is no sandbox here; `carnet demo` makes one.")
+    assert (done.code, done.out) == (1, "")
+    made, refused = done.err.splitlines()
+    assert made.startswith(f"carnet: A new data folder: {data_dir};")
+    assert refused == f"carnet: There is no sandbox in {data_dir}; `carnet demo` makes one."
+    again = carnet("token", "--as", "DUPONT", CARNET_DATA_DIR=str(data_dir))
+    assert again.line == refused.removeprefix("carnet: ")
 
 
 def test_loading_again_keeps_the_people_and_renews_the_secrets(loaded) -> None:

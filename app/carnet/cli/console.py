@@ -26,7 +26,7 @@ def with_stores(act: Callable[[Workspace], Awaitable[T]]) -> T:
     """
 
     async def run() -> T:
-        async with workspace(Settings.from_env()) as opened:
+        async with workspace(Settings.from_env(), tells_new=True) as opened:
             return await act(opened)
 
     return wait_for(run())

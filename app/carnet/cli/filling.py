@@ -70,14 +70,15 @@ async def fill(opened: Workspace, *, again: bool = False) -> bool:
     return True
 
 
-async def require_sandbox(work: Work) -> None:
+async def require_sandbox(settings: Settings, work: Work) -> None:
     """Refuse what only a sandbox allows.
 
     Raises:
         UserMistake: this database holds no sandbox.
     """
     if not await is_populated(work):
-        raise UserMistake("There is no sandbox here; `carnet demo` makes one.")
+        place = settings.data_dir.absolute() if settings.database_url is None else "this database"
+        raise UserMistake(f"There is no sandbox in {place}; `carnet demo` makes one.")
 
 
 async def _refuse_strangers(work: Work) -> None:

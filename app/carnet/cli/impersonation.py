@@ -37,7 +37,7 @@ async def token_for(opened: Workspace, name: str) -> str:
     """
     handle = name.strip().lower()
     async with opened.database.write() as work:
-        await require_sandbox(work)
+        await require_sandbox(opened.settings, work)
         if handle in {software.handle for software in SOFTWARE}:
             secret = secrets_of(opened.settings).get(handle)
             if secret is None:

@@ -107,7 +107,10 @@ async def way_in(
         from carnet.cli.workspace import workspace
 
         secret = _credential(settings, credential)
-        async with workspace(settings) as opened, application(opened) as app:
+        async with (
+            workspace(settings, tells_new=True) as opened,
+            application(opened) as app,
+        ):
             inside = httpx.ASGITransport(app)
             async with PublisherClient("http://localhost", secret, transport=inside) as client:
                 yield client

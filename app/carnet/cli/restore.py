@@ -68,7 +68,7 @@ async def _restore(place: Path) -> Restored:
     with ExitStack() as held:
         if is_embedded:
             held.enter_context(hold(settings.data_dir))
-        owner = held.enter_context(owner_url(settings))
+        owner = held.enter_context(owner_url(settings, tells_new=True))
         told = held.enter_context(telling("Restoring"))
         objects = Objects.open(settings.blob_url, settings.data_dir)
         return await bring_back(owner, objects, keys, signer, shelf, told, create=is_embedded)

@@ -14,6 +14,7 @@ from hashlib import sha256
 
 from sqlalchemy import URL
 
+from carnet.cli.faults import tell
 from carnet.errors import UserMistake
 from carnet.notifications.channels import Channels
 from carnet.settings import Mode, Settings
@@ -48,8 +49,12 @@ class Workspace:
 
 
 @contextmanager
-def owner_url(settings: Settings) -> Iterator[str | URL]:
+def owner_url(settings: Settings, *, tells_new: bool = False) -> Iterator[str | URL]:
     """Yield the URL of the database's owner, while PostgreSQL runs.
+
+    Args:
+        tells_new: say on stderr when a data folder was made: whoever works with one that there
+            is may be in the wrong place.
 
     Raises:
         UserMistake: the embedded PostgreSQL does not start.
@@ -59,23 +64,28 @@ def owner_url(settings: Settings) -> Iterator[str | URL]:
     else:
         room = max(POSTGRES_DEFAULT, CONNECTIONS * settings.workers + SPARE)
         options = {"max_connections": str(room)}
+        is_new = not (settings.data_dir / "postgres").exists()
         with EmbeddedPostgres.start(settings.data_dir, options) as postgres:
+            if is_new and tells_new:
+                folder = settings.data_dir.absolute()
+                tell(f"A new data folder: {folder}; set CARNET_DATA_DIR to use another.")
             yield postgres.owner_url
 
 
 @asynccontextmanager
 async def workspace(
-    settings: Settings, *, bounds: Bounds | None = None
+    settings: Settings, *, bounds: Bounds | None = None, tells_new: bool = False
 ) -> AsyncIterator[Workspace]:
     """Open everything, and close it again when the block ends.
 
     Args:
         bounds: of the database's statements; a command has none, a server does.
+        tells_new: see `owner_url`.
 
     Raises:
         UserMistake: PostgreSQL is out of reach or lacks migrations, or a setting cannot be used.
     """
-    with owner_url(settings) as owner:
+    with owner_url(settings, tells_new=tells_new) as owner:
         if settings.database_url is None:
             await upgrade(owner, create=True)
         elif await pending(settings.database_url):
