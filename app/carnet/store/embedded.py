@@ -226,7 +226,8 @@ class _Server:
             return
         os.kill(running.pid, signal.SIGINT)  # «fast shutdown»
         end = time.monotonic() + STOP_TIMEOUT
-        while (self.pgdata / "postmaster.pid").exists():  # the last thing that it removes
+        # Its file is the last thing that it removes; the process may take a moment more.
+        while (self.pgdata / "postmaster.pid").exists() or _is_postgres(running.pid):
             if time.monotonic() > end:
                 raise UserMistake(f"PostgreSQL does not stop; see {self.log}.")
             time.sleep(0.01)
@@ -353,11 +354,20 @@ def _disown_if_stale(file: Path) -> None:
     """
     try:
         pid, rest = file.read_text().split("\n", 1)
-        name, state = Path("/proc", pid.strip(), "stat").read_text().split("(", 1)[1].rsplit(")", 1)
-    except (OSError, ValueError, IndexError):
-        return  # there is no such file or no such process: PostgreSQL knows what to do
-    if name != "postgres" or state.split()[0] == "Z":
+        is_postgres = _is_postgres(int(pid))
+    except (OSError, ValueError):
+        return  # there is no such file, or nothing in it: PostgreSQL knows what to do
+    if is_postgres is False:
         file.write_text(f"{os.getpid()}\n{rest}")
+
+
+def _is_postgres(pid: int) -> bool | None:
+    """Tell whether a process is a PostgreSQL that runs; None where there is no such process."""
+    try:
+        name, state = Path(f"/proc/{pid}/stat").read_text().split("(", 1)[1].rsplit(")", 1)
+    except OSError:
+        return None
+    return name == "postgres" and state.split()[0] != "Z"
 
 
 def _quoted(path: Path) -> str:
