@@ -199,7 +199,8 @@ async def test_sql_statements_depend_on_the_shape_not_on_the_rows(
         await graph.data(database, blobs, holder, EVERYTHING)
         event.remove(database.engine.sync_engine, "before_cursor_execute", note)
         counts[handle] = len(statements)
-    assert len(set(counts.values())) == 1, counts
+    # Hers alone has former versions: one statement asks what all of them are to her.
+    assert counts["hugo"] == counts["marc"] == counts["camille"] - 1, counts
     assert counts["camille"] <= 30  # of which 8 judge once more, write the journal, 4 permit
 
 
