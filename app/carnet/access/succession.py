@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, or_
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from carnet.access.facts import DOCUMENTS
 from carnet.access.filters import Columns, concealed, concealed_as
 from carnet.access.rules import Role
 from carnet.people.actor import Actor, Patient
+
+LATER = DOCUMENTS.alias("later")
 
 
 def is_current(
@@ -33,32 +35,17 @@ def is_current(
     current: ColumnElement[bool] = document.status == "CURRENT"
     if not isinstance(actor, Patient):
         return current
-    hidden, known = DOCUMENTS.alias(), DOCUMENTS.alias()
-
-    def unknown(later: Columns) -> ColumnElement[bool]:
-        reasons = [concealed(actor, now, later)]
-        if role is not None:
-            reasons.append(concealed_as(role, now, later))
-        return or_(*reasons)
-
-    taken = exists().where(
-        hidden.c.lineage_id == document.lineage_id,
-        hidden.c.version > document.version,
-        hidden.c.status != "SUPERSEDED",
-        unknown(hidden.c),
+    reasons = [concealed(actor, now, LATER.c)]
+    if role is not None:
+        reasons.append(concealed_as(role, now, LATER.c))
+    # The reasons are the dearest part of the statement, so they stand in it once.
+    after = (
+        select(or_(*reasons).label("unknown"), LATER.c.status.label("status"))
+        .where(LATER.c.lineage_id == document.lineage_id, LATER.c.version > document.version)
+        .correlate_except(LATER)
+        .subquery()
     )
-    followed = exists().where(
-        known.c.lineage_id == document.lineage_id,
-        known.c.version > document.version,
-        known.c.status != "WITHDRAWN",
-        ~unknown(known.c),
-    )
-    # By themselves they would see the tables of the nearest enclosing query only.
-    return or_(
-        current,
-        and_(
-            document.status == "SUPERSEDED",
-            taken.correlate_except(hidden),
-            ~followed.correlate_except(known),
-        ),
-    )
+    taken = func.bool_or(and_(after.c.unknown, after.c.status != "SUPERSEDED"))
+    followed = func.bool_or(and_(~after.c.unknown, after.c.status != "WITHDRAWN"))
+    is_newest = select(and_(taken, ~followed)).select_from(after).scalar_subquery()
+    return or_(current, and_(document.status == "SUPERSEDED", is_newest))
