@@ -17,12 +17,13 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, true
 
 from carnet.access import queries as access
 from carnet.access import tables
 from carnet.access.deciding import Deciding
 from carnet.access.facts import DOCUMENTS, RECORDS, THREADS, DocumentFacts
+from carnet.access.filters import concealed
 from carnet.access.rules import RULES, Action, Role, Standing, decide
 from carnet.documents import queries as documents
 from carnet.documents.tables import Document
@@ -484,3 +485,9 @@ def test_the_lightweight_tables_are_those_of_the_areas() -> None:
             assert column.type.python_type == real.c[column.name].type.python_type or (
                 isinstance(column.type.python_type(), str)
             )
+
+
+def test_to_who_is_on_nobodys_side_every_document_is_concealed() -> None:
+    one = uuid4()
+    for actor in (Professional(one, one, Assurance.SANDBOX), Anonymous()):
+        assert concealed(actor, NOW, DOCUMENTS.c).compare(true())

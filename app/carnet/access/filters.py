@@ -135,6 +135,8 @@ def document_visible_as(role: Role, now: datetime, document: Columns) -> ColumnE
 
 def concealed(actor: Actor, now: datetime, document: Columns) -> ColumnElement[bool]:
     """Return whether the actor, on the holder's side, may not know of a document in the record."""
+    if not isinstance(actor, Patient):  # nobody else is on that side
+        return true()
     return or_(_unannounced(document, now), kept_from_delegate(actor, document))
 
 
